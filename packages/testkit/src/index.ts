@@ -1,0 +1,10 @@
+export { noVectors, vectors } from './vectors.ts';
+export type { VectorRow, Vectors } from './vectors.ts';
+export { judge, noJudge } from './judge.ts';
+export type { Judge, JudgeResult, JudgeRunOptions } from './judge.ts';
+export { scratch } from './scratch.ts';
+export type { Scratch } from './scratch.ts';
+export { defineFuzz, FuzzFailure, runFuzz } from './fuzz.ts';
+export type { FuzzOptions, FuzzReport, FuzzTarget } from './fuzz.ts';
+export { seededRandom } from './random.ts';
+export type { Random } from './random.ts';
