@@ -1,0 +1,59 @@
+/**
+ * A lock between processes that cannot be left behind: a child holds flock(2) on the file for as long as its standard
+ * input is open, so the kernel lets go of it however we end. (Node has no flock of its own.)
+ */
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+
+import { MachineError } from '../error.ts';
+
+export interface Lock extends AsyncDisposable {
+  readonly path: string;
+}
+
+export interface LockOptions {
+  readonly signal?: AbortSignal;
+  /** Called once when somebody else holds the lock and we begin to wait. */
+  readonly onWait?: () => void;
+}
+
+/** Waits for the lock on `path` (the file is made when missing and stays). */
+export async function lockFile(path: string, options: LockOptions = {}): Promise<Lock> {
+  const holder = spawn('flock', ['--exclusive', '--no-fork', path, 'sh', '-c', 'echo held; exec cat >/dev/null'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
+  });
+  const waiting = setTimeout(() => options.onWait?.(), 1000);
+  try {
+    const held = once(holder.stdout, 'data');
+    const failed = once(holder, 'exit').then(([code]: unknown[]) => {
+      throw new MachineError('not-writable', `cannot lock ${path}: flock ended with status ${String(code)}`, {
+        hint: 'see that the folder can be written; flock is part of the package util-linux',
+      });
+    });
+    failed.catch(() => undefined);
+    await Promise.race([held, failed]);
+  } catch (cause) {
+    holder.kill('SIGKILL');
+    if (cause instanceof MachineError) throw cause;
+    if (options.signal?.aborted === true)
+      throw new MachineError('aborted', `interrupted while waiting for the lock ${path}`, { cause });
+    throw new MachineError('tool-missing', 'flock cannot be run', {
+      hint: 'sudo apt-get install util-linux',
+      cause,
+    });
+  } finally {
+    clearTimeout(waiting);
+  }
+  holder.removeAllListeners('error').on('error', () => undefined);
+  return {
+    path,
+    async [Symbol.asyncDispose]() {
+      if (holder.exitCode !== null || holder.signalCode !== null) return;
+      const ended = once(holder, 'exit');
+      holder.stdin.end();
+      await ended;
+    },
+  };
+}
