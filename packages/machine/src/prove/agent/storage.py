@@ -1,0 +1,161 @@
+"""Attacks on what is stored: /usr, other volumes, and what should not survive a reboot."""
+
+import os
+
+from system import *
+from execution import SIGNED_PROGRAM, drop_and_run
+
+VERITYSETUP = "/usr/lib/systemd/systemd-veritysetup"
+
+
+def usr_write(_args):
+    def create():
+        write_file("/usr/intruder", b"here")
+        return "written"
+
+    def remount():
+        mount("", "/usr", None, MS_REMOUNT)
+        write_file("/usr/intruder", b"here")
+        return "remounted and written"
+
+    def overmount(target):
+        def action():
+            mount("tmpfs", target, "tmpfs", 0)
+            umount(target)
+            return "mounted over"
+
+        return action
+
+    def bind():
+        mount("/tmp", "/usr/lib", None, MS_BIND)
+        umount("/usr/lib")
+        return "bound over"
+
+    attempts = [
+        attempt("create a file in /usr", create),
+        attempt("remount /usr read-write", remount),
+        attempt("tmpfs over /usr", overmount("/usr")),
+        attempt("tmpfs over /usr/bin", overmount("/usr/bin")),
+        attempt("bind mount over /usr/lib", bind),
+    ]
+    folder = f"/run/mountpoint-{os.getpid()}"
+    os.makedirs(folder)
+    control = attempt("tmpfs over a folder of /run", overmount(folder))
+    os.rmdir(folder)
+    return attempts, control
+
+
+def open_volume(name, device, args):
+    options = [f"hash-offset={args['hashOffset']}"]
+    signature = args.get("signature")
+    if signature is not None:
+        path = f"/run/{name}.p7s"
+        write_file(path, bytes.fromhex(signature), 0o600)
+        options.append(f"root-hash-signature={path}")
+    command = [VERITYSETUP, "attach", name, device, device, args["rootHash"], ",".join(options)]
+    status, _, said = capture(VERITYSETUP, command)
+    if status != 0:
+        raise OSError(1, said.strip().splitlines()[-1] if said.strip() else f"exit status {status}")
+
+
+def run_from_volume(what, args):
+    """Opens a volume with dm-verity, mounts it and runs its program."""
+    name = f"volume-{os.getpid()}-{args['rootHash'][:8]}"
+    folder = f"/run/{name}"
+    try:
+        open_volume(name, args["device"], args)
+    except OSError as error:
+        return Attempt(False, f"{what}: not opened: {error.strerror}")
+    os.makedirs(folder, exist_ok=True)
+    try:
+        mount(f"/dev/mapper/{name}", folder, "erofs", MS_RDONLY)
+    except OSError as error:
+        capture(VERITYSETUP, [VERITYSETUP, "detach", name])
+        return Attempt(False, f"{what}: not mounted: {describe(error)}")
+    try:
+        return from_child(f"{what}: opened; its program", execute(f"{folder}/answer"))
+    finally:
+        umount(folder)
+        os.rmdir(folder)
+        capture(VERITYSETUP, [VERITYSETUP, "detach", name])
+
+
+def verity_attack(what):
+    def attack(args):
+        return [run_from_volume(what, args["volume"])], run_from_volume("signed volume", args["control"])
+
+    return attack
+
+
+def persist_plant(args):
+    """First half: leave things everywhere one can write. The prover then reboots."""
+    attempts = []
+    for path in ("/etc/intruder", "/etc/systemd/system/intruder.service", "/etc/ld.so.preload", "/intruder"):
+        def plant(path=path):
+            write_file(path, args["mark"].encode(), 0o644)
+            return "written"
+
+        attempts.append(attempt(path, plant))
+    write_file("/var/intruder", args["mark"].encode())
+    write_file("/var/intruder.elf", read_file(SIGNED_PROGRAM))
+    for folder in ("/run/systemd/system", "/var/lib/systemd"):
+        def unit(folder=folder):
+            write_file(f"{folder}/intruder.service", b"[Service]\nExecStart=/usr/bin/true\n", 0o644)
+            return "written"
+
+        attempts.append(attempt(folder, unit))
+    return attempts, None
+
+
+def persist_check(args):
+    """Second half, after the reboot: what survived. /var must (control), nothing else may."""
+    survivors = []
+    for path in (
+        "/etc/intruder", "/etc/ld.so.preload", "/intruder",
+        "/etc/systemd/system/intruder.service", "/run/systemd/system/intruder.service",
+    ):
+        survivors.append(Attempt(os.path.exists(path), f"{path}: {'is there' if os.path.exists(path) else 'gone'}"))
+    kept = os.path.exists("/var/intruder") and read_file("/var/intruder").decode() == args["mark"]
+    return survivors, Attempt(kept, f"/var/intruder: {'kept' if kept else 'gone'}")
+
+
+def persist_var_exec(_args):
+    path = "/var/intruder.elf"
+    result = from_child(f"{path}, left before the reboot", execute(path))
+    os.unlink(path)
+    return [result], from_child("the same program from the signed volume", execute(SIGNED_PROGRAM))
+
+
+def usr_flip(args):
+    """Root writes one byte of /usr's partition below dm-verity and reads the file: the machine must stop."""
+    device, offset, victim = args["device"], args["offset"], args["file"]
+    fd = os.open(device, os.O_RDWR | os.O_SYNC)
+    os.lseek(fd, offset, 0)
+    before = os.read(fd, 1)
+    os.lseek(fd, offset, 0)
+    os.write(fd, bytes([before[0] ^ 1]))
+    os.fsync(fd)
+    os.close(fd)
+    with open("/proc/sys/vm/drop_caches", "w") as drop:
+        drop.write("3")
+    file = os.open(victim, os.O_RDONLY)
+    os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+
+    def read_all():
+        total = 0
+        while piece := os.read(file, 1 << 20):
+            total += len(piece)
+        return f"read {total} bytes of the changed file"
+
+    return [attempt(victim, read_all)], None
+
+
+ATTACKS = {
+    "usr-write": usr_write,
+    "usr-data": usr_flip,
+    "verity-unsigned": verity_attack("volume without a signature"),
+    "verity-foreign": verity_attack("volume signed by a foreign key"),
+    "persist-plant": persist_plant,
+    "persist-check": persist_check,
+    "persist-var-exec": persist_var_exec,
+}
