@@ -73,7 +73,7 @@ export const toolSets: Readonly<Record<ToolSetName, ToolSet>> = {
       { program: 'dump.erofs', versionArgs: ['--version'], atLeast: [1, 8] },
       { program: 'veritysetup', versionArgs: ['--version'], atLeast: [2, 6] },
       { program: 'sgdisk', versionArgs: ['--version'], atLeast: [1, 0] },
-      { program: 'fsck.vfat', versionArgs: ['--help'], atLeast: [4, 2] },
+      { program: 'fsck.vfat', versionArgs: ['--help'], atLeast: [] },
       { program: 'mcopy', versionArgs: ['--version'], atLeast: [4, 0] },
       { program: 'sbverify', versionArgs: ['--version'], atLeast: [0, 9] },
       { program: 'openssl', versionArgs: ['version'], atLeast: [3, 0] },
