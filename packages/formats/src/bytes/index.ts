@@ -7,3 +7,4 @@ export type { ByteWriterOptions } from './writer.ts';
 export { assertInside, sliceSource, sourceOf } from './source.ts';
 export type { ByteSource } from './source.ts';
 export { equalBytes, fromHex, toHex } from './hex.ts';
+export { encodeGuid, nilGuid, parseGuid } from './guid.ts';

@@ -1,0 +1,12 @@
+export { encodeGpt, entryArraySectors } from './encode.ts';
+export type { EncodeGptOptions, GptRegion } from './encode.ts';
+export { encodeGptHeader, parseGptHeader } from './header.ts';
+export type { GptHeader } from './header.ts';
+export { layoutDisk } from './layout.ts';
+export type { DiskLayout, LayoutOptions } from './layout.ts';
+export { readGpt } from './read.ts';
+export type { GptFinding, GptReadResult, ReadGptOptions } from './read.ts';
+export { partitionExtent } from './table.ts';
+export type { GptPartition, GptTable, SectorSize } from './table.ts';
+export { gptAttributes, gptTypeName, gptTypes } from './types.ts';
+export type { GptTypeName } from './types.ts';
