@@ -1,0 +1,68 @@
+/**
+ * Writes a raw disk: GUID partition table (UEFI 2.10 §5.3) around partitions whose content comes in segments.
+ * Blocks nobody fills stay holes, so that an empty slot costs nothing on the build host.
+ */
+
+import { closeSync, fsyncSync, ftruncateSync, openSync } from 'node:fs';
+import type { DiskLayout } from '@osguard/formats/gpt';
+import { encodeGpt, layoutDisk } from '@osguard/formats/gpt';
+import { ImageError } from '../error.ts';
+import type { Segment } from '../files/segments.ts';
+import { segmentsLength, writeFully, writeSegments } from '../files/segments.ts';
+
+export interface DiskPartition {
+  /** Partition type GUID (`gptTypes`). */
+  readonly type: string;
+  /** Unique partition GUID. */
+  readonly guid: string;
+  /** PARTLABEL. */
+  readonly name: string;
+  readonly attributes?: bigint;
+  /** Bytes; rounded up to 1 MiB. At least the length of the content. */
+  readonly size: number;
+  readonly content: readonly Segment[];
+}
+
+export interface DiskPlan {
+  readonly diskGuid: string;
+  readonly partitions: readonly DiskPartition[];
+}
+
+/** @throws ImageError (`too-small`) when a partition's content does not fit in it. */
+export function writeDisk(path: string, plan: DiskPlan): DiskLayout {
+  const layout = layoutDisk({ sizes: plan.partitions.map(({ size }) => size) });
+  const placed = plan.partitions.map((partition, index) => {
+    const extent = layout.extents[index];
+    const length = segmentsLength(partition.content);
+    if (extent === undefined || length > extent.size) {
+      throw new ImageError('too-small', `partition ${partition.name}: ${length} bytes do not fit in ${partition.size}`, {
+        hint: 'raise the size of that partition in the definition',
+      });
+    }
+    return { partition, extent };
+  });
+  const table = encodeGpt({
+    sectors: layout.sectors,
+    sectorSize: layout.sectorSize,
+    diskGuid: plan.diskGuid,
+    partitions: placed.map(({ partition, extent }) => ({
+      type: partition.type,
+      guid: partition.guid,
+      name: partition.name,
+      attributes: partition.attributes ?? 0n,
+      firstLba: extent.firstLba,
+      lastLba: extent.lastLba,
+    })),
+  });
+  const fd = openSync(path, 'wx', 0o644);
+  try {
+    ftruncateSync(fd, layout.diskSize);
+    writeFully(fd, table.primary.bytes, table.primary.offset);
+    for (const { partition, extent } of placed) writeSegments(fd, partition.content, extent.offset);
+    writeFully(fd, table.backup.bytes, table.backup.offset);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+  return layout;
+}
