@@ -20,10 +20,14 @@ export interface LockOptions {
 
 /** Waits for the lock on `path` (the file is made when missing and stays). */
 export async function lockFile(path: string, options: LockOptions = {}): Promise<Lock> {
-  const holder = spawn('flock', ['--exclusive', '--no-fork', path, 'sh', '-c', 'echo held; exec cat >/dev/null'], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-    ...(options.signal === undefined ? {} : { signal: options.signal }),
-  });
+  const holder = spawn(
+    'flock',
+    ['--exclusive', '--no-fork', path, 'sh', '-c', 'echo held; exec cat >/dev/null'],
+    {
+      stdio: ['pipe', 'pipe', 'inherit'],
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    },
+  );
   const waiting = setTimeout(() => options.onWait?.(), 1000);
   try {
     const held = once(holder.stdout, 'data');

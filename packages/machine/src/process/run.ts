@@ -77,7 +77,8 @@ export async function run(command: Command, options: RunOptions = {}): Promise<R
   });
   child.on('close', (status, signal) => {
     if (stopped !== undefined) reject(stopped);
-    else if (status === null) reject(new MachineError('tool-failed', `${command.file} was killed by ${signal}`));
+    else if (status === null)
+      reject(new MachineError('tool-failed', `${command.file} was killed by ${signal}`));
     else resolve({ status, stdout, stderr });
   });
   try {

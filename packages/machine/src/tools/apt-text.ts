@@ -64,7 +64,8 @@ export function parseStanzas(text: string): Map<string, string>[] {
 /** A deb822 `.sources` file. Stanzas with `Enabled: no` or without types, addresses or suites are left out. */
 export function parseDeb822Sources(text: string): AptSource[] {
   return parseStanzas(text).flatMap((stanza) => {
-    const words = (field: string): string[] => (stanza.get(field) ?? '').split(/\s+/).filter((word) => word !== '');
+    const words = (field: string): string[] =>
+      (stanza.get(field) ?? '').split(/\s+/).filter((word) => word !== '');
     const source: AptSource = {
       types: words('types'),
       uris: words('uris'),
@@ -73,7 +74,9 @@ export function parseDeb822Sources(text: string): AptSource[] {
       signedBy: stanza.get('signed-by')?.trim(),
     };
     const enabled = !/^(no|false|without|off|disable|0)$/i.test(stanza.get('enabled') ?? 'yes');
-    return enabled && source.types.length > 0 && source.uris.length > 0 && source.suites.length > 0 ? [source] : [];
+    return enabled && source.types.length > 0 && source.uris.length > 0 && source.suites.length > 0
+      ? [source]
+      : [];
   });
 }
 

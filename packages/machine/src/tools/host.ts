@@ -22,9 +22,14 @@ export interface HostState {
 }
 
 const folders = (): string[] =>
-  [...(process.env['PATH'] ?? '').split(':'), '/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin', '/bin'].filter((folder) =>
-    folder.startsWith('/'),
-  );
+  [
+    ...(process.env['PATH'] ?? '').split(':'),
+    '/usr/local/sbin',
+    '/usr/sbin',
+    '/sbin',
+    '/usr/bin',
+    '/bin',
+  ].filter((folder) => folder.startsWith('/'));
 
 /** Path of a program on PATH or in the system folders a user's PATH may lack; undefined when there is none. */
 export function findProgram(name: string): string | undefined {

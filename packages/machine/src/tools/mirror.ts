@@ -55,14 +55,24 @@ export async function readAptFacts(): Promise<AptFacts> {
   const etc = join('/', one('Dir', '/'), one('Dir::Etc', 'etc/apt'));
   const parts = join(etc, one('Dir::Etc::sourceparts', 'sources.list.d'));
   const files = [join(etc, one('Dir::Etc::sourcelist', 'sources.list'))];
-  if (existsSync(parts)) files.push(...readdirSync(parts).sort().map((name) => join(parts, name)));
+  if (existsSync(parts))
+    files.push(
+      ...readdirSync(parts)
+        .sort()
+        .map((name) => join(parts, name)),
+    );
   const sources = files.flatMap((file) => {
     const parse = file.endsWith('.sources') ? parseDeb822Sources : parseOneLineSources;
     const readable = /\.(list|sources)$/.test(file) && existsSync(file);
     return readable ? parse(readFileSync(file, 'utf8')) : [];
   });
   const targets = await run({ file: 'apt-get', args: ['indextargets'], env: {} }, { hint });
-  return { sources, debian: debianRepositories(targets.stdout), config, keyring: keyrings.find((path) => existsSync(path)) };
+  return {
+    sources,
+    debian: debianRepositories(targets.stdout),
+    config,
+    keyring: keyrings.find((path) => existsSync(path)),
+  };
 }
 
 /**

@@ -72,7 +72,12 @@ export async function openTools(options: ToolsOptions = {}): Promise<Tools> {
         hint: `sudo apt-get install ${packageNames(name).join(' ')}`,
       });
     } else {
-      const request = { folder: join(cache, 'tools'), suite, packages: packageNames(name), sink: options.sink ?? silent };
+      const request = {
+        folder: join(cache, 'tools'),
+        suite,
+        packages: packageNames(name),
+        sink: options.sink ?? silent,
+      };
       const tree = await ensureTree({
         ...request,
         ...(options.mirror === undefined ? {} : { mirror: options.mirror }),
@@ -93,7 +98,8 @@ function toolsOf(origins: ReadonlyMap<ToolSetName, ToolOrigin>): Tools {
     path: trees.map((tree) => join(tree.path, 'bin')),
     command(program, args) {
       const tree = trees.find((candidate) => candidate.programs.includes(program));
-      const file = tree === undefined ? (usesHost ? findProgram(program) : undefined) : join(tree.path, 'bin', program);
+      const file =
+        tree === undefined ? (usesHost ? findProgram(program) : undefined) : join(tree.path, 'bin', program);
       if (file === undefined)
         throw new MachineError('tool-missing', `${program} is in none of the opened tool sets (${names})`);
       return { file, args, env: {} };

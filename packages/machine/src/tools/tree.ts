@@ -5,7 +5,15 @@
  */
 
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 
@@ -70,7 +78,11 @@ export async function ensureTree(request: TreeRequest): Promise<Tree> {
     });
   }
   const onWait = (): void =>
-    request.sink({ type: 'warning', id: 'tools-lock', message: 'another osguard is fetching the tools: waiting for it' });
+    request.sink({
+      type: 'warning',
+      id: 'tools-lock',
+      message: 'another osguard is fetching the tools: waiting for it',
+    });
   await using _lock = await lockFile(`${path}.lock`, { ...signalOf(request), onWait });
   const madeMeanwhile = readTree(path);
   if (madeMeanwhile !== undefined) return madeMeanwhile;
@@ -105,10 +117,13 @@ async function makeTree(folder: string, request: TreeRequest): Promise<void> {
     run: () => apt(['-o', 'APT::Update::Error-Mode=any', 'update']),
   });
   const wanted = ['install', ...request.packages];
-  const total = (await apt(['--print-uris', '-y', ...wanted])).stdout.split('\n').filter((line) => line.startsWith("'")).length;
+  const total = (await apt(['--print-uris', '-y', ...wanted])).stdout
+    .split('\n')
+    .filter((line) => line.startsWith("'")).length;
   let done = 0;
   const onLine = (line: string): void => {
-    if (/^Get:\d+ /.test(line)) sink({ type: 'progress', id: 'tools-fetch', done: ++done, total, unit: 'packages' });
+    if (/^Get:\d+ /.test(line))
+      sink({ type: 'progress', id: 'tools-fetch', done: ++done, total, unit: 'packages' });
   };
   await step(sink, 'tools-fetch', {
     message: `fetching ${total} packages for ${request.packages.join(', ')}`,
@@ -189,7 +204,13 @@ async function unpack(folder: string, request: TreeRequest): Promise<void> {
     for (let file = queue.pop(); file !== undefined; file = queue.pop()) {
       const args = ['--extract', join(archives, file), root];
       await runOrThrow({ file: 'dpkg-deb', args, env: {} }, signalOf(request));
-      request.sink({ type: 'progress', id: 'tools-unpack', done: ++done, total: files.length, unit: 'packages' });
+      request.sink({
+        type: 'progress',
+        id: 'tools-unpack',
+        done: ++done,
+        total: files.length,
+        unit: 'packages',
+      });
     }
   };
   await Promise.all(Array.from({ length: Math.min(4, availableParallelism()) }, worker));
@@ -197,5 +218,8 @@ async function unpack(folder: string, request: TreeRequest): Promise<void> {
     rmSync(join(root, 'usr/share', name), { recursive: true, force: true });
   rmSync(dirname(archives), { recursive: true, force: true });
   const programs = writeWrappers(folder);
-  writeFileSync(join(folder, 'tree.json'), `${JSON.stringify({ suite: request.suite, programs, packages }, null, 2)}\n`);
+  writeFileSync(
+    join(folder, 'tree.json'),
+    `${JSON.stringify({ suite: request.suite, programs, packages }, null, 2)}\n`,
+  );
 }

@@ -4,7 +4,16 @@
  * --inhibit-cache), so that it finds its own C library and never the host's.
  */
 
-import { chmodSync, closeSync, mkdirSync, openSync, readSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  readdirSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 
 import { MachineError } from '../error.ts';
@@ -28,7 +37,9 @@ const special: Readonly<Record<string, { readonly env?: readonly string[]; reado
     args: '-L "$r/usr/share/qemu" -L "$r/usr/share/seabios" -L "$r/usr/lib/ipxe/qemu"',
   },
   'qemu-img': { env: ['QEMU_MODULE_DIR="$r/usr/lib/TRIPLET/qemu"'] },
-  openssl: { env: ['OPENSSL_CONF="$r/etc/ssl/openssl.cnf"', 'OPENSSL_MODULES="$r/usr/lib/TRIPLET/ossl-modules"'] },
+  openssl: {
+    env: ['OPENSSL_CONF="$r/etc/ssl/openssl.cnf"', 'OPENSSL_MODULES="$r/usr/lib/TRIPLET/ossl-modules"'],
+  },
 };
 
 /** Writes `<tree>/bin/NAME` for every program under `<tree>/root/usr/{bin,sbin}`; returns their names. */
@@ -54,7 +65,8 @@ export function writeWrappers(tree: string): string[] {
           ? `${loader} --argv0 ${name} "$r/${folder}/${name}" ${special[name]?.args ?? ''}`
           : `${loader} --argv0 python3 "$r/usr/bin/python3" "$r/${folder}/${name}"`;
       const env = [...everywhere, ...(special[name]?.env ?? [])];
-      if (kind === 'python' || name.startsWith('python3')) env.push('PYTHONHOME="$r/usr"', 'PYTHONDONTWRITEBYTECODE=1');
+      if (kind === 'python' || name.startsWith('python3'))
+        env.push('PYTHONHOME="$r/usr"', 'PYTHONDONTWRITEBYTECODE=1');
       const assignments = env.map((entry) => `export ${entry.replaceAll('TRIPLET', architecture.triplet)}`);
       const script = `#!/bin/sh\nr="\${0%/*}/../root"\n${assignments.join('\n')}\nexec ${start.trim()} "$@"\n`;
       writeFileSync(join(tree, 'bin', name), script);
