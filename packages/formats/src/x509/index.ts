@@ -1,0 +1,25 @@
+export { parseCertificate, readAlgorithm } from './certificate.ts';
+export type { Certificate, CertificateExtension } from './certificate.ts';
+export {
+  codeSigning,
+  extensionOids,
+  keyUsageDigitalSignature,
+  planCertificate,
+  signatureAlgorithm,
+} from './encode.ts';
+export type { CertificatePlan, CertificateRequest } from './encode.ts';
+export { commonName, encodeCommonName, formatName, parseName } from './name.ts';
+export type { NameAttribute } from './name.ts';
+export {
+  digestAlgorithms,
+  digestOf,
+  digestOids,
+  refusedDigestOids,
+  rsaEncryption,
+  signatureKind,
+  signatureOids,
+} from './oids.ts';
+export type { DigestAlgorithm, KeyKind } from './oids.ts';
+export { decodePem, encodePem } from './pem.ts';
+export { findTrustPath, importPublicKey, isAuthority, isSignedBy } from './verify.ts';
+export type { SignatureToCheck } from './verify.ts';
