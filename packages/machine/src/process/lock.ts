@@ -8,18 +8,27 @@ import { once } from 'node:events';
 
 import { MachineError } from '../error.ts';
 
-export interface Lock extends AsyncDisposable {
-  readonly path: string;
-}
-
 export interface LockOptions {
   readonly signal?: AbortSignal;
   /** Called once when somebody else holds the lock and we begin to wait. */
   readonly onWait?: () => void;
 }
 
-/** Waits for the lock on `path` (the file is made when missing and stays). */
-export async function lockFile(path: string, options: LockOptions = {}): Promise<Lock> {
+export interface LockedWork<T> extends LockOptions {
+  readonly run: () => Promise<T>;
+}
+
+/** Waits for the lock on `path` (the file is made when missing and stays), then runs the work while holding it. */
+export async function withLock<T>(path: string, work: LockedWork<T>): Promise<T> {
+  const release = await acquire(path, work);
+  try {
+    return await work.run();
+  } finally {
+    await release();
+  }
+}
+
+async function acquire(path: string, options: LockOptions): Promise<() => Promise<void>> {
   const holder = spawn(
     'flock',
     ['--exclusive', '--no-fork', path, 'sh', '-c', 'echo held; exec cat >/dev/null'],
@@ -51,13 +60,10 @@ export async function lockFile(path: string, options: LockOptions = {}): Promise
     clearTimeout(waiting);
   }
   holder.removeAllListeners('error').on('error', () => undefined);
-  return {
-    path,
-    async [Symbol.asyncDispose]() {
-      if (holder.exitCode !== null || holder.signalCode !== null) return;
-      const ended = once(holder, 'exit');
-      holder.stdin.end();
-      await ended;
-    },
+  return async () => {
+    if (holder.exitCode !== null || holder.signalCode !== null) return;
+    const ended = once(holder, 'exit');
+    holder.stdin.end();
+    await ended;
   };
 }

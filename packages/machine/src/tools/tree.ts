@@ -20,11 +20,11 @@ import { dirname, join } from 'node:path';
 import { MachineError } from '../error.ts';
 import { step } from '../events.ts';
 import type { MachineSink } from '../events.ts';
-import { lockFile } from '../process/lock.ts';
+import { isRecord, isStringMap } from '../json.ts';
+import { withLock } from '../process/lock.ts';
 import { run, runOrThrow } from '../process/run.ts';
 import type { RunOptions } from '../process/run.ts';
-import { findMirrors, networkSettings, readAptFacts } from './mirror.ts';
-import type { Mirror } from './mirror.ts';
+import { writeAptFolder } from './apt-folder.ts';
 import { writeWrappers } from './wrappers.ts';
 
 export interface TreeRequest {
@@ -57,8 +57,11 @@ export function treePath(request: Pick<TreeRequest, 'folder' | 'suite' | 'packag
 /** The tree when it was already made, else undefined. */
 export function readTree(path: string): Tree | undefined {
   try {
-    const tree = JSON.parse(readFileSync(join(path, 'tree.json'), 'utf8')) as Omit<Tree, 'path'>;
-    return { ...tree, path };
+    const tree: unknown = JSON.parse(readFileSync(join(path, 'tree.json'), 'utf8'));
+    if (!isRecord(tree) || !Array.isArray(tree['programs']) || !isStringMap(tree['packages']))
+      return undefined;
+    const programs = tree['programs'].filter((name) => typeof name === 'string');
+    return { path, programs, packages: tree['packages'] };
   } catch {
     return undefined;
   }
@@ -83,17 +86,23 @@ export async function ensureTree(request: TreeRequest): Promise<Tree> {
       id: 'tools-lock',
       message: 'another osguard is fetching the tools: waiting for it',
     });
-  await using _lock = await lockFile(`${path}.lock`, { ...signalOf(request), onWait });
-  const madeMeanwhile = readTree(path);
-  if (madeMeanwhile !== undefined) return madeMeanwhile;
-  // We hold the lock, so whatever lies under a temporary name was left by somebody who was killed.
+  return await withLock(`${path}.lock`, {
+    ...signalOf(request),
+    onWait,
+    run: async () => readTree(path) ?? (await makeAndRename(path, request)),
+  });
+}
+
+/** Called with the lock held. */
+async function makeAndRename(path: string, request: TreeRequest): Promise<Tree> {
+  // Whatever lies under a temporary name was left by somebody who was killed, since the lock is ours.
   const prefix = `${path.slice(request.folder.length + 1)}.new-`;
   for (const name of readdirSync(request.folder))
     if (name.startsWith(prefix)) rmSync(join(request.folder, name), { recursive: true, force: true });
   const temporary = join(request.folder, `${prefix}${randomUUID().slice(0, 8)}`);
   try {
     await makeTree(temporary, request);
-    // A folder without tree.json under the final name cannot be ours; a crash before this line leaves only temporaries.
+    // What lies under the final name could not be read as a tree; a crash before this line leaves only temporaries.
     rmSync(path, { recursive: true, force: true });
     renameSync(temporary, path);
   } finally {
@@ -130,56 +139,6 @@ async function makeTree(folder: string, request: TreeRequest): Promise<void> {
     run: () => apt(['--download-only', '-y', ...wanted], { onLine }),
   });
   await step(sink, 'tools-unpack', { message: `unpacking them`, run: () => unpack(folder, request) });
-}
-
-/** A private apt: its own lists, cache and (empty) status, the machine's mirror, keys and network settings. */
-async function writeAptFolder(folder: string, request: TreeRequest): Promise<Record<string, string>> {
-  const facts = await readAptFacts();
-  const mirrors = findMirrors(facts, request.mirror);
-  for (const name of ['lists/partial', 'archives/partial', 'etc/empty'])
-    mkdirSync(join(folder, name), { recursive: true });
-  writeFileSync(join(folder, 'status'), '');
-  const stanza = (mirror: Mirror, suite: string): string =>
-    `Types: deb\nURIs: ${mirror.uri}\nSuites: ${suite}\nComponents: main\n${
-      mirror.signedBy === undefined ? '' : `Signed-By: ${foldField(mirror.signedBy)}\n`
-    }`;
-  const stanzas = [stanza(mirrors.main, request.suite)];
-  if (mirrors.security !== undefined) stanzas.push(stanza(mirrors.security, `${request.suite}-security`));
-  writeFileSync(join(folder, 'etc/tools.sources'), stanzas.join('\n'));
-  const quoted = (path: string): string => `"${path}"`;
-  const settings = [
-    `Dir::Etc::main "/dev/null";`,
-    `Dir::Etc::parts "/dev/null";`,
-    `Dir::Etc::preferences "/dev/null";`,
-    `Dir::Etc::preferencesparts ${quoted(join(folder, 'etc/empty'))};`,
-    `Dir::Etc::sourcelist ${quoted(join(folder, 'etc/tools.sources'))};`,
-    `Dir::Etc::sourceparts ${quoted(join(folder, 'etc/empty'))};`,
-    `Dir::State ${quoted(folder)};`,
-    `Dir::State::lists ${quoted(join(folder, 'lists'))};`,
-    `Dir::State::status ${quoted(join(folder, 'status'))};`,
-    `Dir::State::extended_states ${quoted(join(folder, 'extended_states'))};`,
-    `Dir::Cache ${quoted(folder)};`,
-    `Dir::Cache::archives ${quoted(join(folder, 'archives'))};`,
-    `Dir::Cache::pkgcache "";`,
-    `Dir::Cache::srcpkgcache "";`,
-    `Dir::Log ${quoted(folder)};`,
-    `APT::Install-Recommends "false";`,
-    `APT::Get::AllowUnauthenticated "false";`,
-    // apt's own unprivileged user could not enter a cache folder below a private home.
-    `APT::Sandbox::User "";`,
-    `Acquire::Languages "none";`,
-    `Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled "false";`,
-    `Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";`,
-    ...networkSettings(facts.config),
-  ];
-  writeFileSync(join(folder, 'apt.conf'), `${settings.join('\n')}\n`);
-  return { APT_CONFIG: join(folder, 'apt.conf'), DEBIAN_FRONTEND: 'noninteractive' };
-}
-
-/** A deb822 field value over several lines (an armoured key): each further line indented, empty ones written ` .`. */
-function foldField(value: string): string {
-  const [first = '', ...more] = value.split('\n');
-  return [first, ...more.map((line) => ` ${line === '' ? '.' : line}`)].join('\n');
 }
 
 async function unpack(folder: string, request: TreeRequest): Promise<void> {

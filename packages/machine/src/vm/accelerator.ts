@@ -7,6 +7,7 @@ import { accessSync, constants, mkdirSync, readFileSync, renameSync, writeFileSy
 import { join } from 'node:path';
 
 import { MachineError } from '../error.ts';
+import { isRecord } from '../json.ts';
 import { cacheFolder } from '../tools/open.ts';
 import type { Tools } from '../tools/open.ts';
 import { launch } from './launch.ts';
@@ -55,7 +56,8 @@ export async function chooseAccelerator(
 
 function readAnswer(path: string, key: { bootId: string; qemu: string }): AcceleratorAnswer | undefined {
   try {
-    const kept = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
+    const kept: unknown = JSON.parse(readFileSync(path, 'utf8'));
+    if (!isRecord(kept)) return undefined;
     const { accelerator, reason } = kept;
     if (kept['bootId'] !== key.bootId || kept['qemu'] !== key.qemu || typeof reason !== 'string')
       return undefined;

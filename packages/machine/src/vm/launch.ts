@@ -202,7 +202,8 @@ function control(options: MachineOptions, running: Running): Machine {
   }
   let reason: string | undefined;
   qmp.onEvent((event) => {
-    if (event.name === 'SHUTDOWN') reason = String(event.data['reason'] ?? 'unknown');
+    const { reason: said } = event.data;
+    if (event.name === 'SHUTDOWN' && typeof said === 'string') reason = said;
   });
   const onAbort = (): void => void qemu.kill(0);
   options.signal?.addEventListener('abort', onAbort, { once: true });

@@ -211,7 +211,7 @@ export class LineStream implements AsyncIterable<ConsoleLine> {
   }
 
   #show(line: ConsoleLine): void {
-    for (const waiter of [...this.#waiters]) waiter.look(line);
+    for (const waiter of this.#waiters) waiter.look(line);
   }
 }
 

@@ -3,6 +3,7 @@
 import type { Duplex } from 'node:stream';
 
 import { MachineError } from '../error.ts';
+import { isRecord } from '../json.ts';
 
 export interface QmpEvent {
   /** For example SHUTDOWN, RESET, STOP, GUEST_PANICKED. */
@@ -83,7 +84,7 @@ export class Qmp {
       );
     } else if (typeof message['event'] === 'string') {
       const data = isRecord(message['data']) ? message['data'] : {};
-      for (const listener of [...this.#listeners]) listener({ name: message['event'], data });
+      for (const listener of this.#listeners) listener({ name: message['event'], data });
     } else if (typeof message['id'] === 'number') {
       const pending = this.#pending.get(message['id']);
       this.#pending.delete(message['id']);
@@ -95,8 +96,4 @@ export class Qmp {
       else pending?.resolve(message['return']);
     }
   }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
