@@ -85,8 +85,8 @@ def exec_mmap(_args):
 
 def preloaded(library):
     """Whether the loader mapped `library` executable into a program of /usr."""
-    cat = "/run/attack/bin/show-maps"
-    _, _, output = capture(cat, [cat], {"LD_PRELOAD": library, **loader_environment()})
+    cat = "/run/attack/bin/cat"
+    _, _, output = capture(cat, [cat, "/proc/self/maps"], {"LD_PRELOAD": library, **loader_environment()})
     lines = [line for line in output.splitlines() if library in line]
     executable = [line for line in lines if "r-xp" in line]
     return Attempt(bool(executable), f"LD_PRELOAD={library}: {(executable or lines or ['not loaded'])[0]}")
@@ -134,20 +134,32 @@ def exec_deleted(_args):
     return [deleted, swapped], control_signed()
 
 
-INTERPRETERS = (
-    "sh bash dash ash zsh ksh busybox perl python python3 ruby lua luajit tclsh node nodejs php gawk mawk awk "
-    "original-awk gdb expect guile m4 ed vi vim emacs"
-).split()
+# General interpreters and the script with which each of them would exit with status 42.
+SHELLS = ("sh", "bash", "dash", "ash", "zsh", "ksh", "mksh", "busybox", "perl", "ruby", "php")
+SCRIPTS = {
+    **{name: "exit 42" for name in SHELLS},
+    "python": "import os; os._exit(42)",
+    "node": "process.exit(42)",
+    "nodejs": "process.exit(42)",
+    "lua": "os.exit(42)",
+    "luajit": "os.exit(42)",
+    "tclsh": "exit 42",
+    "awk": "BEGIN { exit 42 }",
+    "gawk": "BEGIN { exit 42 }",
+    "mawk": "BEGIN { exit 42 }",
+    "guile": "(exit 42)",
+}
 
 
 def interpreters_in_usr():
+    """(path, script) of every general interpreter in the folders programs are started from."""
     found = []
     for folder in ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/lib/klibc/bin"):
-        for name in os.listdir(folder) if os.path.isdir(folder) else ():
-            base = name.split("-")[0]
-            if name in INTERPRETERS or base.rstrip("0123456789.") in ("perl", "python", "ruby", "lua", "node"):
-                found.append(f"{folder}/{name}")
-    return sorted(found)
+        for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
+            script = SCRIPTS.get(name.rstrip("0123456789."))
+            if script is not None:
+                found.append((f"{folder}/{name}", script))
+    return found
 
 
 def exec_script(args):
@@ -156,12 +168,15 @@ def exec_script(args):
     body = f"#!{interpreter} -IS\nimport os\nos._exit(42)\n"
     write_file(path, body.encode())
     attempts = [from_child("#! script on /tmp", execute(path, [path], dict(os.environ)))]
-    write_file(path, b"exit 42\n")
     found = interpreters_in_usr()
-    for candidate in found:
-        attempts.append(from_child(f"{candidate} given a script", execute(candidate, [candidate, path])))
+    nowhere = os.open("/dev/null", os.O_RDWR)
+    for candidate, script in found:
+        write_file(path, f"{script}\n".encode())
+        argv = [candidate, *(["-f"] if "awk" in candidate else ["sh"] if "busybox" in candidate else []), path]
+        attempts.append(from_child(f"{candidate} given a script", execute(candidate, argv, stdout=nowhere)))
+    os.close(nowhere)
     if not found:
-        attempts.append(Attempt(False, "interpreter given a script: /usr holds none of " + " ".join(INTERPRETERS)))
+        attempts.append(Attempt(False, "interpreter given a script: /usr holds none of " + " ".join(sorted(SCRIPTS))))
     write_file(path, read_file(args["dynamic"]))
     attempts.append(
         from_child("ld.so given an unsigned program", execute(LOADER, [LOADER, path], loader_environment()), 0)
