@@ -1,0 +1,153 @@
+/** The tree a writer is told about, in memory: one small object per inode, none of the bodies. */
+
+import { FormatError } from '../bytes/index.ts';
+import type { ErofsType } from './layout.ts';
+import { encodeName, sortByName, splitPath } from './names.ts';
+import type { XattrSet } from './xattr-pool.ts';
+import { noXattrs } from './xattr-pool.ts';
+
+/** What is known of an inode before it has a place. */
+export interface TreeNode {
+  readonly type: ErofsType;
+  /** Permission bits only. */
+  mode: number;
+  uid: number;
+  gid: number;
+  mtime: number;
+  mtimeNsec: number;
+  xattrs: XattrSet;
+  /** Bytes of content; for directories, known when the image is finished. */
+  size: number;
+  /** First block of the content, or the null block. */
+  firstBlock: number;
+  /** Bytes of content that are stored behind the inode instead of in blocks. */
+  tailSize: number;
+  /** Where the tail waits: a handle of the tail store, or a symlink's target. */
+  tail: number | Uint8Array | undefined;
+  rdev: number;
+  readonly children: Map<string, TreeNode> | undefined;
+  nlink: number;
+  ino: number;
+  /** Of the inode in the inode area. Bytes. */
+  offset: number;
+}
+
+export interface TreeDirectory {
+  readonly node: TreeNode;
+  /** `.`, `..` and the children, sorted by the bytes of their names. */
+  readonly entries: readonly { readonly name: string; readonly node: TreeNode }[];
+}
+
+export interface Times {
+  readonly mtime: number;
+  readonly mtimeNsec: number;
+}
+
+export class Tree {
+  readonly root: TreeNode;
+  readonly #times: Times;
+
+  /** @param times of directories nobody described */
+  constructor(times: Times) {
+    this.#times = times;
+    this.root = this.#implicitDirectory();
+  }
+
+  find(path: string): TreeNode | undefined {
+    let node: TreeNode | undefined = this.root;
+    for (const name of splitPath(path)) node = node?.children?.get(name);
+    return node;
+  }
+
+  /** Adds a node, and directories on the way to it; a directory may be described again, nothing else may. */
+  insert(path: string, node: TreeNode): void {
+    const names = splitPath(path);
+    const last = names.at(-1);
+    const known = this.find(path);
+    if (known?.children !== undefined && node.type === 'directory') {
+      const { mode, uid, gid, mtime, mtimeNsec, xattrs } = node;
+      Object.assign(known, { mode, uid, gid, mtime, mtimeNsec, xattrs });
+      return;
+    }
+    if (known !== undefined || last === undefined) {
+      throw new FormatError('not-encodable', `${path || '/'} is there already, as ${known?.type}`);
+    }
+    let directory = this.root;
+    for (const name of names.slice(0, -1)) {
+      let next = directory.children?.get(name);
+      if (next === undefined) {
+        encodeName(name);
+        next = this.#implicitDirectory();
+        directory.children?.set(name, next);
+      }
+      if (next.children === undefined) {
+        throw new FormatError('not-encodable', `${path}: ${JSON.stringify(name)} is not a directory`);
+      }
+      directory = next;
+    }
+    encodeName(last);
+    directory.children?.set(last, node);
+  }
+
+  /** Takes a name out again, with everything below it. */
+  remove(path: string): boolean {
+    const names = splitPath(path);
+    const parent = this.find(names.slice(0, -1).join('/'));
+    return parent?.children?.delete(names.at(-1) ?? '') ?? false;
+  }
+
+  /**
+   * Every inode once, each directory followed by its entries' inodes before any of those is entered, so that what
+   * one listing asks for lies together. Counts links and numbers the inodes on the way.
+   */
+  arrange(): { readonly nodes: readonly TreeNode[]; readonly directories: readonly TreeDirectory[] } {
+    const nodes: TreeNode[] = [];
+    const directories: TreeDirectory[] = [];
+    const number = (node: TreeNode): void => {
+      nodes.push(node);
+      node.ino = nodes.length;
+    };
+    number(this.root);
+    const stack = [{ node: this.root, parent: this.root }];
+    for (let top = stack.pop(); top !== undefined; top = stack.pop()) {
+      const { node, parent } = top;
+      const children = sortByName(
+        Array.from(node.children ?? [], ([name, child]) => ({ name, node: child })),
+      );
+      node.nlink = 2;
+      for (const { node: child } of children) {
+        if (child.ino === 0) number(child);
+        if (child.children === undefined) child.nlink += 1;
+        else node.nlink += 1;
+      }
+      for (const { node: child } of children.toReversed()) {
+        if (child.children !== undefined) stack.push({ node: child, parent: node });
+      }
+      const entries = sortByName([{ name: '.', node }, { name: '..', node: parent }, ...children]);
+      directories.push({ node, entries });
+    }
+    return { nodes, directories };
+  }
+
+  #implicitDirectory(): TreeNode {
+    return newNode('directory', { mode: 0o755, uid: 0, gid: 0, ...this.#times, xattrs: noXattrs });
+  }
+}
+
+export type NodeMetadata = Pick<TreeNode, 'mode' | 'uid' | 'gid' | 'mtime' | 'mtimeNsec' | 'xattrs'>;
+
+export function newNode(type: ErofsType, metadata: NodeMetadata): TreeNode {
+  return {
+    type,
+    ...metadata,
+    size: 0,
+    firstBlock: 0xffff_ffff,
+    tailSize: 0,
+    tail: undefined,
+    rdev: 0,
+    children: type === 'directory' ? new Map<string, TreeNode>() : undefined,
+    nlink: 0,
+    ino: 0,
+    offset: -1,
+  };
+}
