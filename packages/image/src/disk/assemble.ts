@@ -4,11 +4,11 @@
  */
 
 import { closeSync, fsyncSync, ftruncateSync, openSync } from 'node:fs';
+import type { Segment } from '@osguard/formats/bytes';
 import type { DiskLayout } from '@osguard/formats/gpt';
 import { encodeGpt, layoutDisk } from '@osguard/formats/gpt';
 import { ImageError } from '../error.ts';
-import type { Segment } from '../files/segments.ts';
-import { segmentsLength, writeFully, writeSegments } from '../files/segments.ts';
+import { writeFully, writeSegments } from '../files/write.ts';
 
 export interface DiskPartition {
   /** Partition type GUID (`gptTypes`). */
@@ -20,6 +20,7 @@ export interface DiskPartition {
   readonly attributes?: bigint;
   /** Bytes; rounded up to 1 MiB. At least the length of the content. */
   readonly size: number;
+  /** What is in it, at offsets from its start; the rest is zero. */
   readonly content: readonly Segment[];
 }
 
@@ -33,11 +34,16 @@ export function writeDisk(path: string, plan: DiskPlan): DiskLayout {
   const layout = layoutDisk({ sizes: plan.partitions.map(({ size }) => size) });
   const placed = plan.partitions.map((partition, index) => {
     const extent = layout.extents[index];
-    const length = segmentsLength(partition.content);
+    const last = partition.content.at(-1);
+    const length = last === undefined ? 0 : last.offset + last.body.size;
     if (extent === undefined || length > extent.size) {
-      throw new ImageError('too-small', `partition ${partition.name}: ${length} bytes do not fit in ${partition.size}`, {
-        hint: 'raise the size of that partition in the definition',
-      });
+      throw new ImageError(
+        'too-small',
+        `partition ${partition.name}: ${length} bytes do not fit in ${partition.size}`,
+        {
+          hint: 'raise the size of that partition in the definition',
+        },
+      );
     }
     return { partition, extent };
   });
