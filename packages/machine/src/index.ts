@@ -15,3 +15,6 @@ export type { ConsoleLine, ConsoleMatch, WaitOptions } from './vm/line-stream.ts
 export { startMachine } from './vm/machine.ts';
 export type { Accelerator, DirectKernel, DiskOptions, MachineOptions, UserNetwork } from './vm/options.ts';
 export type { Qmp, QmpEvent } from './vm/qmp.ts';
+export { examineMachine } from './doctor/examine.ts';
+export type { ExamineOptions } from './doctor/examine.ts';
+export type { Finding, FindingState } from './doctor/finding.ts';

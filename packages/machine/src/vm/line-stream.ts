@@ -29,8 +29,10 @@ export interface WaitOptions {
   readonly unless?: RegExp;
 }
 
-const longestLine = 16 * 1024;
-const mostLines = 200_000;
+/** Characters after which a line is cut, so that one without end cannot fill the memory. */
+const longestLine = 1024 * 1024;
+/** When the record has grown beyond this many characters (lines count 64 more each), its older half is dropped. */
+const mostCharacters = 64 * 1024 * 1024;
 /** Text without a line feed counts as a prompt when nothing followed it for this long. */
 const promptMs = 200;
 // oxlint-disable-next-line no-control-regex
@@ -55,6 +57,7 @@ export class LineStream implements AsyncIterable<ConsoleLine> {
   readonly #lines: ConsoleLine[] = [];
   readonly #waiters = new Set<Waiter>();
   readonly #listeners = new Set<(bytes: Uint8Array) => void>();
+  #characters = 0;
   #dropped = 0;
   #pending = '';
   #quiet: NodeJS.Timeout | undefined;
@@ -69,7 +72,7 @@ export class LineStream implements AsyncIterable<ConsoleLine> {
     duplex.on('error', () => undefined);
   }
 
-  /** The lines so far, oldest first; of an endless console the last 200,000. */
+  /** The lines so far, oldest first; of an endless console the last tens of megabytes. */
   get lines(): readonly ConsoleLine[] {
     return this.#lines;
   }
@@ -206,8 +209,15 @@ export class LineStream implements AsyncIterable<ConsoleLine> {
     const line = { at: this.#clock(), text, number: this.#dropped + this.#lines.length };
     this.#pending = rest;
     this.#lines.push(line);
-    if (this.#lines.length > mostLines) this.#dropped += this.#lines.splice(0, mostLines / 2).length;
+    this.#characters += text.length + 64;
+    if (this.#characters > mostCharacters) this.#forget();
     this.#show(line);
+  }
+
+  #forget(): void {
+    const half = Math.ceil(this.#lines.length / 2);
+    for (const line of this.#lines.splice(0, half)) this.#characters -= line.text.length + 64;
+    this.#dropped += half;
   }
 
   #show(line: ConsoleLine): void {
