@@ -1,0 +1,15 @@
+export { KeysError } from './error.ts';
+export type { KeysErrorCode } from './error.ts';
+export { assertRole, isKeyRole, keyRoles, namedRole, roleFacts } from './roles.ts';
+export type { KeyRole, RoleFacts } from './roles.ts';
+export { completePlan } from './signer.ts';
+export type { Signer } from './signer.ts';
+export { fileSigner } from './file-signer.ts';
+export type { FileSignerOptions } from './file-signer.ts';
+export { initKeys } from './init.ts';
+export type { InitKeysOptions } from './init.ts';
+export { loadKeyring, readCertificate } from './keyring.ts';
+export type { Keyring, KeyringEntry } from './keyring.ts';
+export { describeKeys } from './describe.ts';
+export type { KeyDescription } from './describe.ts';
+export { signIpePolicy, signRootHash } from './sign-kernel.ts';
