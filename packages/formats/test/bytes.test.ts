@@ -6,6 +6,7 @@ import {
   ByteWriter,
   FormatError,
   fromHex,
+  segmentSource,
   sliceSource,
   sourceOf,
   toHex,
@@ -73,4 +74,33 @@ test('hex round trip, and refusal of anything else', () => {
   assert.equal(toHex(fromHex('00ffAb')), '00ffab');
   assert.throws(() => fromHex('0'), FormatError);
   assert.throws(() => fromHex('zz'), FormatError);
+});
+
+test('segments read like the bytes they stand for', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(fc.nat(20), fc.uint8Array({ maxLength: 30 })), { maxLength: 8 }),
+      fc.nat(20),
+      fc.nat(300),
+      fc.nat(300),
+      (pieces, tail, a, b) => {
+        const segments: { offset: number; body: ReturnType<typeof sourceOf> }[] = [];
+        let size = 0;
+        for (const [gap, bytes] of pieces) {
+          segments.push({ offset: size + gap, body: sourceOf(bytes) });
+          size += gap + bytes.length;
+        }
+        size += tail;
+        const flat = new Uint8Array(size);
+        for (const { offset, body } of segments) flat.set(body.read(0, body.size), offset);
+        const start = a % (size + 1);
+        const length = b % (size - start + 1);
+        const read = segmentSource(segments, size).read(start, length);
+        assert.deepEqual([...read], [...flat.subarray(start, start + length)]);
+      },
+    ),
+  );
+  const piece = { offset: 4, body: sourceOf(new Uint8Array(4)) };
+  assert.throws(() => segmentSource([piece, piece], 100), { code: 'not-encodable' });
+  assert.throws(() => segmentSource([piece], 7), { code: 'not-encodable' });
 });

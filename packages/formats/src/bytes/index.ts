@@ -8,3 +8,5 @@ export { assertInside, sliceSource, sourceOf } from './source.ts';
 export type { ByteSource } from './source.ts';
 export { equalBytes, fromHex, toHex } from './hex.ts';
 export { encodeGuid, nilGuid, parseGuid } from './guid.ts';
+export { segmentSource } from './segments.ts';
+export type { Segment } from './segments.ts';
