@@ -27,11 +27,15 @@ export interface DiskPartition {
 export interface DiskPlan {
   readonly diskGuid: string;
   readonly partitions: readonly DiskPartition[];
+  /** Bytes left free after the last partition; none unless told otherwise. */
+  readonly freeSpace?: number;
 }
 
 /** @throws ImageError (`too-small`) when a partition's content does not fit in it. */
 export function writeDisk(path: string, plan: DiskPlan): DiskLayout {
-  const layout = layoutDisk({ sizes: plan.partitions.map(({ size }) => size) });
+  const sizes = plan.partitions.map(({ size }) => size);
+  const { diskSize } = layoutDisk({ sizes });
+  const layout = layoutDisk({ sizes, minDiskSize: diskSize + (plan.freeSpace ?? 0) });
   const placed = plan.partitions.map((partition, index) => {
     const extent = layout.extents[index];
     const last = partition.content.at(-1);
