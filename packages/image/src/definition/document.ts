@@ -17,6 +17,8 @@ export interface Located {
   readonly value: unknown;
   /** The place of the node at `path`, or of its nearest parent that exists. `key` gives the key instead of the value. */
   range(path: Path, part?: 'key' | 'value'): TextRange;
+  /** What stands there, as written. */
+  source(path: Path): string;
 }
 
 export interface ReadDocument {
@@ -65,7 +67,8 @@ export function readDocument(text: string, file: string | undefined): ReadDocume
     uniqueKeys: true,
     prettyErrors: false,
     strict: true,
-    logLevel: 'silent',
+    // `silent` would also keep quiet about a second document.
+    logLevel: 'error',
   });
   for (const problem of [...document.errors, ...document.warnings].slice(0, 100)) {
     const code = problem.code === 'DUPLICATE_KEY' ? 'duplicate-key' : 'yaml';
@@ -83,13 +86,13 @@ export function readDocument(text: string, file: string | undefined): ReadDocume
     );
     return { diagnostics };
   }
-  return {
-    diagnostics,
-    located: {
-      value: plain(document.contents),
-      range: (path, part) => locate(document.contents, { path, part: part ?? 'value', rangeOf }),
-    },
+  const range: Located['range'] = (path, part = 'value') =>
+    locate(document.contents, { path, part, rangeOf });
+  const source: Located['source'] = (path) => {
+    const { start, end } = range(path);
+    return text.slice(start.offset, end.offset);
   };
+  return { diagnostics, located: { value: plain(document.contents), range, source } };
 }
 
 function yamlMessage(message: string): string {

@@ -75,13 +75,20 @@ export function explainIssue(issue: Issue, options: ExplainOptions): Diagnostic[
     const quoted = issue.expected === 'string' && (typeof found === 'number' || typeof found === 'boolean');
     return [
       say(
-        { code: 'wrong-type', message, ...(quoted && { hint: `write it in quotes: "${found}"` }) },
+        {
+          code: 'wrong-type',
+          message,
+          ...(quoted && { hint: `write it in quotes: "${located.source(path)}"` }),
+        },
         path,
         'value',
       ),
     ];
   }
-  if (issue.code === 'custom') return [say({ code: 'refused', message: issue.message }, path, 'value')];
+  if (issue.code === 'custom') {
+    const message = issue.message.startsWith('must') ? `${name(path)} ${issue.message}` : issue.message;
+    return [say({ code: 'refused', message }, path, 'value')];
+  }
   if (issue.code === 'too_big' || issue.code === 'too_small')
     return [say({ code: 'out-of-bounds', message: bound(issue, path) }, path, 'value')];
   const verb = issue.message.startsWith('must') ? '' : 'is not valid: ';

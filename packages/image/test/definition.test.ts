@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { DiagnosticsError } from '@osguard/events';
+import { scratch } from '@osguard/testkit';
+
+import { definitionJsonSchema, loadDefinition, parseDefinition } from '../src/definition/index.ts';
+import type { Definition } from '../src/definition/index.ts';
+
+const golden = join(import.meta.dirname, 'golden/definition');
+const smallest = 'schema: osguard/v1\nname: host\nversion: "1"\n';
+
+function diagnosticsOf(text: string, file?: string): DiagnosticsError {
+  try {
+    parseDefinition(text, file === undefined ? {} : { file });
+  } catch (error) {
+    if (error instanceof DiagnosticsError) return error;
+    throw error;
+  }
+  throw new assert.AssertionError({ message: 'the definition was accepted' });
+}
+
+function codes(text: string): string[] {
+  return diagnosticsOf(text).diagnostics.map(({ code }) => code);
+}
+
+function definition(text: string): Definition {
+  return parseDefinition(text).definition;
+}
+
+test('the smallest definition gets every default', () => {
+  const host = definition(smallest);
+  assert.equal(host.distribution.suite, 'trixie');
+  assert.equal(host.kernel.line, '7.x');
+  assert.equal(host.disk.usr, 512 * 1024 ** 2);
+  assert.deepEqual(host.formats, ['raw']);
+  assert.equal(host.enforcement.ipe, 'enforce');
+  assert.deepEqual(host.units, { enable: [], disable: [], mask: [] });
+});
+
+for (const name of readdirSync(golden).filter((leaf) => leaf.endsWith('.yaml'))) {
+  test(`diagnostics of ${name} are the recorded ones`, () => {
+    const { diagnostics } = diagnosticsOf(readFileSync(join(golden, name), 'utf8'), name);
+    const said = diagnostics.map(({ severity, code, message, hint, range }) => {
+      const at = `${name}:${range?.start.line}:${range?.start.column}-${range?.end.line}:${range?.end.column}`;
+      return `${at} ${severity} ${code}: ${message}${hint === undefined ? '' : ` (${hint})`}\n`;
+    });
+    const file = join(golden, name.replace('.yaml', '.txt'));
+    if (process.env['UPDATE_GOLDEN'] === '1') writeFileSync(file, said.join(''));
+    assert.equal(said.join(''), readFileSync(file, 'utf8'));
+  });
+}
+
+test('what would multiply, nest or confuse is refused', () => {
+  const bomb = `a: &a [x,x]\nb: &b [*a,*a]\nc: &c [*b,*b]\n`;
+  assert.ok(codes(smallest + bomb).every((code) => code === 'yaml'));
+  assert.deepEqual(codes(`x: ${'['.repeat(100_000)}`), ['too-deep']);
+  assert.deepEqual(codes(`x: ${'{a: '.repeat(100_000)}`), ['too-deep']);
+  assert.deepEqual(codes(`${'- '.repeat(100_000)}x`), ['too-deep']);
+  assert.deepEqual(codes('x'.repeat(600_000)), ['too-large']);
+  assert.deepEqual(codes(''), ['not-a-definition']);
+  assert.deepEqual(codes('[1, 2]'), ['not-a-definition']);
+  assert.ok(codes('name: a\n---\nname: b\n').includes('yaml'));
+  assert.ok(codes(`${smallest}<<: {packages: [vim]}\n`).includes('unknown-key'));
+  assert.ok(codes(`${smallest}? [a]\n: b\n`).includes('yaml'));
+  assert.ok(codes(`${smallest}__proto__: {polluted: 1}\n`).includes('unknown-key'));
+  assert.ok(codes(`${smallest}packages: !!js/function x\n`).includes('yaml'));
+});
+
+test('kernel arguments and settings that switch protection off are refused', () => {
+  const refused = [
+    'ipe.enforce=0',
+    'selinux=0',
+    'lsm=',
+    'init=/bin/sh',
+    'rdinit=/x',
+    'systemd.unit=rescue.target',
+    'rd.break',
+    'systemd.debug-shell=1',
+    'dm-verity.keyring_unsealed=1',
+    'module.sig_enforce=0',
+    'proc_mem.force_override=always',
+    'LD_PRELOAD=/x',
+    '--',
+    '1',
+    'single',
+    'enforcing=0',
+    'root=/dev/sda',
+    'usrhash=00',
+    'lockdown=none',
+    'mitigations=off',
+  ];
+  for (const argument of refused) {
+    assert.deepEqual(codes(`${smallest}kernelArguments: ["${argument}"]\n`), ['refused'], argument);
+  }
+  assert.deepEqual(codes(`${smallest}sysctls: {kernel.yama.ptrace_scope: 0, kernel/core_pattern: "|/x"}\n`), [
+    'refused',
+    'refused',
+  ]);
+  const allowed = ['console=ttyS0,115200', 'quiet', 'loglevel=4', 'nvme_core.io_timeout=255', 'hugepages=64'];
+  assert.deepEqual(
+    definition(`${smallest}kernelArguments: [${allowed.map((a) => JSON.stringify(a)).join(', ')}]\n`)
+      .kernelArguments,
+    allowed,
+  );
+});
+
+test('the published schema is a valid JSON Schema and agrees with the loader', () => {
+  const validate = new Ajv2020({ strict: false }).compile(definitionJsonSchema());
+  assert.equal(validate({ schema: 'osguard/v1', name: 'host', version: '1' }), true);
+  assert.equal(validate({ schema: 'osguard/v1', name: 'host', version: '1', pakages: [] }), false);
+  assert.equal(validate({ schema: 'osguard/v1', name: 'host', version: '1', disk: { usr: '1 GiB' } }), true);
+});
+
+test('a file that cannot be read or is not text is a diagnostic too', async () => {
+  using folder = scratch('definition');
+  writeFileSync(folder.file('latin.yaml'), Buffer.from([0x61, 0xff, 0xfe]));
+  for (const leaf of ['missing.yaml', 'latin.yaml']) {
+    await assert.rejects(loadDefinition(folder.file(leaf)), DiagnosticsError);
+  }
+  writeFileSync(folder.file('good.yaml'), smallest);
+  assert.equal((await loadDefinition(folder.file('good.yaml'))).folder, folder.path);
+});
