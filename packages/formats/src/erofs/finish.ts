@@ -34,7 +34,8 @@ export interface Finished {
   readonly blocks: number;
 }
 
-interface PlannedDirectory extends TreeDirectory {
+interface PlannedDirectory {
+  readonly entries: TreeDirectory['entries'];
   readonly plan: DirectoryPlan;
 }
 
@@ -47,11 +48,12 @@ export function finishImage(input: FinishInput): Finished {
   const shared = pool.layOutShared();
 
   let nextBlock = output.position / blockSize;
-  const planned: PlannedDirectory[] = directories.map((directory) => {
-    const plan = layOutDirectory(directory, { input, firstBlock: nextBlock });
-    nextBlock += Math.ceil((directory.node.size - directory.node.tailSize) / blockSize);
-    return { ...directory, plan };
-  });
+  const planned = new Map<TreeNode, PlannedDirectory>();
+  for (const { node, entries } of directories) {
+    const plan = layOutDirectory({ node, entries }, { input, firstBlock: nextBlock });
+    planned.set(node, { entries, plan });
+    nextBlock += Math.ceil((node.size - node.tailSize) / blockSize);
+  }
 
   const placement = new Placement(blockSize);
   // Inode number 0 means "no entry" to readdir: the first slot stays empty.
@@ -65,8 +67,8 @@ export function finishImage(input: FinishInput): Finished {
   const metaBlock = nextBlock;
   const blocks = metaBlock + placement.blocks;
   if (blocks > nullBlock) throw new FormatError('not-encodable', `an image of ${blocks} blocks`);
-  for (const directory of planned) writeDirectoryBlocks(directory, input);
-  writeInodeArea({ nodes, directories: planned, shared, sharedBase, metaBlock }, input);
+  for (const [node, directory] of planned) writeDirectoryBlocks(node, directory, input);
+  writeInodeArea({ nodes, planned, shared, sharedBase, metaBlock }, input);
   output.zeros(blocks * blockSize - output.position);
   return { inodes: nodes.length, rootNid: root.offset / slotSize, metaBlock, blocks };
 }
@@ -95,7 +97,8 @@ function recordSize(node: TreeNode, input: FinishInput): number {
 }
 
 function writeDirectoryBlocks(
-  { node, entries, plan }: PlannedDirectory,
+  node: TreeNode,
+  { entries, plan }: PlannedDirectory,
   { output, blockSize }: FinishInput,
 ): void {
   const inBlocks = plan.starts.length - (node.tailSize > 0 ? 2 : 1);
@@ -127,7 +130,7 @@ function directoryBlock({ entries, plan, index, size }: BlockOfDirectory): Uint8
 
 interface InodeArea {
   readonly nodes: readonly TreeNode[];
-  readonly directories: readonly PlannedDirectory[];
+  readonly planned: ReadonlyMap<TreeNode, PlannedDirectory>;
   readonly shared: Uint8Array;
   readonly sharedBase: number;
   readonly metaBlock: number;
@@ -135,11 +138,11 @@ interface InodeArea {
 
 function writeInodeArea(area: InodeArea, input: FinishInput): void {
   const { output, blockSize, tails } = input;
-  const byNode = new Map(area.directories.map((directory) => [directory.node, directory]));
   const start = area.metaBlock * blockSize;
-  const pieces: { readonly offset: number; readonly node?: TreeNode }[] = [
-    ...area.nodes.map((node) => ({ offset: node.offset, node })),
-  ];
+  const pieces: { readonly offset: number; readonly node?: TreeNode }[] = area.nodes.map((node) => ({
+    offset: node.offset,
+    node,
+  }));
   if (area.shared.length > 0) pieces.push({ offset: area.sharedBase });
   pieces.sort((a, b) => a.offset - b.offset);
   for (const { offset, node } of pieces) {
@@ -150,7 +153,7 @@ function writeInodeArea(area: InodeArea, input: FinishInput): void {
     }
     output.write(encodeRecord(node, { input, sharedBase: area.sharedBase }));
     if (node.tailSize === 0) continue;
-    const directory = byNode.get(node);
+    const directory = area.planned.get(node);
     if (directory !== undefined) {
       const { entries, plan } = directory;
       output.write(directoryBlock({ entries, plan, index: plan.starts.length - 2, size: plan.lastSize }));
@@ -175,7 +178,7 @@ function encodeRecord(
     layout: node.tailSize > 0 ? dataLayout.flatInline : dataLayout.flatPlain,
     xattrCount: count,
     type: node.type,
-    mode: typeCodes[node.type].format | node.mode,
+    mode: node.mode,
     nlink: node.nlink,
     size: node.size,
     union: hasContent(node) ? node.firstBlock : node.rdev,

@@ -2,7 +2,14 @@
 
 import { ByteReader, FormatError } from '../bytes/index.ts';
 import type { ErofsType } from './layout.ts';
-import { compactInodeSize, dataLayout, extendedInodeSize, typeOfMode } from './layout.ts';
+import {
+  compactInodeSize,
+  dataLayout,
+  extendedInodeSize,
+  formatMask,
+  typeCodes,
+  typeOfMode,
+} from './layout.ts';
 
 export interface ErofsInode {
   readonly extended: boolean;
@@ -11,7 +18,7 @@ export interface ErofsInode {
   /** In units of 4 bytes plus a header; 0 when the inode has no xattrs (`i_xattr_icount`). */
   readonly xattrCount: number;
   readonly type: ErofsType;
-  /** Type and permission bits. */
+  /** Permission, setuid, setgid and sticky bits; the type is beside it. */
   readonly mode: number;
   readonly nlink: number;
   /** Bytes. */
@@ -32,8 +39,10 @@ export interface InodeTimes {
   readonly buildTimeNsec: number;
 }
 
+type CompactFields = Pick<ErofsInode, 'mtime' | 'mtimeNsec' | 'uid' | 'gid' | 'nlink' | 'size'>;
+
 /** Whether 32 bytes can say everything about the inode; they carry no mtime but the volume's. */
-export function fitsCompact(inode: Omit<ErofsInode, 'extended'>, times: InodeTimes): boolean {
+export function fitsCompact(inode: CompactFields, times: InodeTimes): boolean {
   return (
     inode.mtime === times.buildTime &&
     inode.mtimeNsec === times.buildTimeNsec &&
@@ -52,7 +61,7 @@ export function inodeSize(extended: boolean): number {
 export function encodeInode(inode: ErofsInode, view: DataView, at: number): void {
   view.setUint16(at, (inode.extended ? 1 : 0) | (inode.layout << 1), true);
   view.setUint16(at + 2, inode.xattrCount, true);
-  view.setUint16(at + 4, inode.mode, true);
+  view.setUint16(at + 4, typeCodes[inode.type].format | inode.mode, true);
   if (!inode.extended) {
     view.setUint16(at + 6, inode.nlink, true);
     view.setUint32(at + 8, inode.size, true);
@@ -100,7 +109,7 @@ export function parseInode(bytes: Uint8Array, offset: number, times: InodeTimes)
   if (type === undefined) {
     throw new FormatError('malformed', `inode mode ${mode.toString(8)}`, { offset: offset + 4 });
   }
-  const common = { extended, layout, xattrCount, mode, type };
+  const common = { extended, layout, xattrCount, mode: mode & ~formatMask, type };
   const shortLinks = reader.u16('i_nlink');
   if (!extended) {
     const size = reader.u32('i_size');

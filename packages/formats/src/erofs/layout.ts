@@ -57,7 +57,8 @@ export const dataLayout = {
   chunkBased: 4,
 } as const;
 
-export type ErofsType = 'file' | 'directory' | 'symlink' | 'char' | 'block' | 'fifo' | 'socket';
+const types = ['file', 'directory', 'symlink', 'char', 'block', 'fifo', 'socket'] as const;
+export type ErofsType = (typeof types)[number];
 
 /** Per type: the S_IFMT bits of `i_mode` and the `file_type` of a dirent. */
 export const typeCodes: Readonly<Record<ErofsType, { readonly format: number; readonly dirent: number }>> = {
@@ -72,8 +73,8 @@ export const typeCodes: Readonly<Record<ErofsType, { readonly format: number; re
 
 export const formatMask = 0o170000;
 
-const typeByFormat = new Map<number, ErofsType>(
-  (Object.keys(typeCodes) as ErofsType[]).map((type) => [typeCodes[type].format, type]),
+const typeByFormat: ReadonlyMap<number, ErofsType> = new Map(
+  types.map((type) => [typeCodes[type].format, type]),
 );
 
 export function typeOfMode(mode: number): ErofsType | undefined {
