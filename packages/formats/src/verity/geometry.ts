@@ -78,18 +78,18 @@ export function isVerityBlockSize(size: number): boolean {
  * @throws FormatError `unsupported` (algorithm), `not-encodable` (block sizes, offset, no data, above 2^53 bytes)
  */
 export function verityGeometry(parameters: VerityParameters): VerityGeometry {
-  const given = {
-    algorithm: 'sha256',
-    hashType: 1 as const,
-    dataBlockSize: 4096,
-    hashBlockSize: 4096,
-    hashOffset: 0,
-    superblock: true,
-    ...parameters,
-  };
+  const {
+    dataBlocks,
+    algorithm = 'sha256',
+    hashType = 1,
+    dataBlockSize = 4096,
+    hashBlockSize = 4096,
+    hashOffset = 0,
+    superblock = true,
+  } = parameters;
+  const given = { dataBlocks, algorithm, hashType, dataBlockSize, hashBlockSize, hashOffset, superblock };
   checkParameters(given);
-  const { dataBlocks, dataBlockSize, hashBlockSize, hashType } = given;
-  const digestSize = verityDigestSize(given.algorithm);
+  const digestSize = verityDigestSize(algorithm);
   const digestsPerBlock = 2 ** Math.floor(Math.log2(hashBlockSize / digestSize));
   const treeOffset = treeStart(given);
 
