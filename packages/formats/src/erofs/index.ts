@@ -17,3 +17,4 @@ export type { ErofsLimits, ErofsNode, ErofsWalkEntry } from './reader.ts';
 export type { ParsedEntry as ErofsDirectoryEntry } from './directory.ts';
 export type { ErofsSuperblock } from './superblock.ts';
 export type { DeviceNumber } from './inode.ts';
+export { sortByName } from './names.ts';

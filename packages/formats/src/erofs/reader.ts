@@ -186,7 +186,7 @@ export class ErofsImage {
   }
 
   /** A file from start to end in pieces of at most `pieceSize` bytes, each valid until the next. */
-  *chunks(node: ErofsNode, pieceSize = 1 << 20): Generator<Uint8Array> {
+  *chunks(node: ErofsNode, pieceSize: number = 1 << 20): Generator<Uint8Array> {
     if (node.size > this.#limits.fileSize) {
       throw new FormatError('too-large', `a file of ${node.size} bytes`, { offset: node.offset });
     }
