@@ -44,6 +44,10 @@ const release =
 const mainSuite = new RegExp(`^${release}(?:-(?:updates|proposed-updates|backports|backports-sloppy))?$`);
 const securitySuite = new RegExp(`^${release}(?:-security|/updates)$`);
 
+/** Something apt's methods can fetch from without a person, and that fits on one line of a configuration. */
+const isAddress = (text: string): boolean =>
+  /^[a-z][a-z0-9+.-]*:\/?[^\s"'\\]+$/i.test(text) && !/^cdrom:/i.test(text);
+
 const withSlash = (uri: string): string => uri.replace(/\/*$/, '/');
 
 /** Reads apt's configuration of this machine. Throws `tool-missing` where there is no apt. */
@@ -81,6 +85,10 @@ export async function readAptFacts(): Promise<AptFacts> {
  * guess is harmless, because the packages' signatures are checked against the same keys.
  */
 export function findMirrors(facts: AptFacts, override?: string): DebianMirrors {
+  if (override !== undefined && !isAddress(override))
+    throw new MachineError('bad-option', `${JSON.stringify(override)} is not the address of a mirror`, {
+      hint: 'an address as in sources.list(5), for example http://HOST/debian',
+    });
   if (override !== undefined)
     return { main: { uri: withSlash(override), signedBy: facts.keyring }, security: undefined };
   const main = best(facts, mainSuite);
@@ -97,7 +105,7 @@ function best(facts: AptFacts, suite: RegExp): Mirror | undefined {
     if (!source.types.includes('deb') || !source.components.includes('main')) continue;
     if (!source.suites.some((name) => suite.test(name))) continue;
     for (const address of source.uris) {
-      if (!/^[a-z][a-z0-9+.-]*:\/?[^\s"'\\]+$/i.test(address) || /^cdrom:/i.test(address)) continue;
+      if (!isAddress(address)) continue;
       const uri = withSlash(address);
       const score =
         (facts.debian.has(uri) ? 8 : 0) +

@@ -60,7 +60,10 @@ export async function openTools(options: ToolsOptions = {}): Promise<Tools> {
   const origins = new Map<ToolSetName, ToolOrigin>();
   for (const name of options.sets ?? ['run']) {
     const set = toolSets[name];
-    const host = from === 'tree' && set.hostOnly !== true ? undefined : await examineHost(set);
+    const host =
+      set.treeOnly === true || (from === 'tree' && set.hostOnly !== true)
+        ? undefined
+        : await examineHost(set);
     if (host?.ok === true) {
       origins.set(name, { from: 'host' });
     } else if (from === 'host' || set.hostOnly === true) {

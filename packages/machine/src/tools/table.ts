@@ -3,7 +3,7 @@
  * emulate correctly: QEMU 7.2 of Debian 12 miscompiles under TCG (lock-ups, double faults), 10.0 is reliable.
  */
 
-export type ToolSetName = 'run' | 'judges' | 'build';
+export type ToolSetName = 'run' | 'judges' | 'build' | 'intruder';
 
 export interface ToolPackage {
   readonly name: string;
@@ -25,6 +25,8 @@ export interface ToolSet {
   readonly hostFiles: readonly string[];
   /** Set when these programs work only as installed packages (they call the host's own apt and dpkg). */
   readonly hostOnly?: true;
+  /** Set when the files are wanted as they are in the suite, not programs to be called. */
+  readonly treeOnly?: true;
 }
 
 export const suite = 'trixie';
@@ -87,6 +89,16 @@ export const toolSets: Readonly<Record<ToolSetName, ToolSet>> = {
       { program: 'cpio', versionArgs: ['--version'], atLeast: [2, 13] },
     ],
     hostFiles: [],
+  },
+  intruder: {
+    packages: [
+      { name: 'python3.13-minimal', reason: 'the attacks of the proof are written in Python' },
+      { name: 'libpython3.13-stdlib', reason: 'ctypes, json and lzma for them' },
+      { name: 'coreutils', reason: 'small signed programs whose unsigned copies must not run' },
+    ],
+    host: [],
+    hostFiles: [],
+    treeOnly: true,
   },
   build: {
     packages: [{ name: 'mmdebstrap', reason: 'installs the packages of an image' }],

@@ -7,6 +7,7 @@ import struct
 from system import *
 
 MODULE_MAGIC = b"~Module signature appended~\n"
+MODPROBE = "/usr/sbin/modprobe"
 KEXEC_FILE_UNLOAD, KEXEC_FILE_NO_INITRAMFS = 1, 4
 
 
@@ -30,11 +31,25 @@ def load_module_file(path):
         os.close(fd)
 
 
-def module(args):
-    """args.module: a module of /usr that is not loaded yet."""
-    image = module_bytes(args["module"])
+# Small modules without dependencies and without hardware, one of which every kernel package has.
+HARMLESS = ("dummy", "nlmon", "ifb", "ts_fsm", "crc8", "crc7", "lru_cache", "veth", "tls")
+
+
+def find_module():
+    loaded = {line.split()[0] for line in read_file("/proc/modules").decode().splitlines()}
+    for folder, _, names in os.walk(f"/usr/lib/modules/{os.uname().release}/kernel"):
+        for name in names:
+            base = name.split(".")[0]
+            if base in HARMLESS and base not in loaded:
+                return base, os.path.join(folder, name)
+    raise OSError(2, "no module to play with below /usr/lib/modules")
+
+
+def module(_args):
+    name, source = find_module()
+    image = module_bytes(source)
     if not image.endswith(MODULE_MAGIC):
-        return [Attempt(True, f"{args['module']} carries no signature at all")], None
+        return [Attempt(True, f"{source} carries no signature at all")], None
     # struct module_signature: 12 bytes, the last four the length of the PKCS#7 before it, big-endian.
     trailer = len(image) - len(MODULE_MAGIC)
     unsigned = image[: trailer - 12 - int.from_bytes(image[trailer - 4 : trailer], "big")]
@@ -47,8 +62,8 @@ def module(args):
     write_file(path, changed)
     attempts.append(attempt("module with one bit changed, from /tmp", lambda: load_module_file(path)))
     os.unlink(path)
-    status, _, said = capture(args["modprobe"], [args["modprobe"], args["name"]])
-    control = Attempt(status == 0, f"modprobe {args['name']} from /usr: {'loaded' if status == 0 else said.strip()}")
+    status, _, said = capture(MODPROBE, [MODPROBE, name])
+    control = Attempt(status == 0, f"modprobe {name} from /usr: {'loaded' if status == 0 else said.strip()}")
     return attempts, control
 
 
@@ -99,8 +114,8 @@ def devmem(_args):
     return [attempt("/dev/mem", read_low), attempt("/proc/kcore", read_kcore), attempt("/dev/port", ports)], None
 
 
-def msr(args):
-    said = capture(args["modprobe"], [args["modprobe"], "msr"])[2].strip()
+def msr(_args):
+    said = capture(MODPROBE, [MODPROBE, "msr"])[2].strip()
 
     def write():
         fd = os.open("/dev/cpu/0/msr", os.O_RDWR)
