@@ -4,8 +4,10 @@ import {
   copyFileSync,
   createWriteStream,
   existsSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   renameSync,
   rmSync,
   writeFileSync,
@@ -60,6 +62,7 @@ export interface Machine extends AsyncDisposable {
 
 /** The socket path must fit into sockaddr_un (108 bytes with the terminating NUL). */
 const longestSocketPath = 107;
+const runPrefix = 'osguard-vm-';
 
 /** Starts the machine; returns when QEMU has set it up and the guest's first instruction runs. */
 export async function launch(options: MachineOptions, accelerator: Accelerator): Promise<Machine> {
@@ -141,14 +144,32 @@ export async function launch(options: MachineOptions, accelerator: Accelerator):
 function makeRunFolder(): string {
   const bases = [tmpdir(), '/tmp'];
   const base =
-    bases.find((folder) => join(folder, 'osguard-vm-xxxxxx/tpm.sock').length <= longestSocketPath) ?? '/tmp';
+    bases.find(
+      (folder) => join(folder, `${runPrefix}${process.pid}-xxxxxx/tpm.sock`).length <= longestSocketPath,
+    ) ?? '/tmp';
   try {
-    return mkdtempSync(join(base, 'osguard-vm-'));
+    sweep(base);
+    return mkdtempSync(join(base, `${runPrefix}${process.pid}-`));
   } catch (cause) {
     throw new MachineError('not-writable', `cannot make a folder in ${base}`, {
       hint: 'name a writable folder in TMPDIR',
       cause,
     });
+  }
+}
+
+/** Removes what processes that were killed more than an hour ago have left (a copy of the variables, TPM state). */
+function sweep(base: string): void {
+  for (const name of readdirSync(base)) {
+    const pid = /^osguard-vm-(\d+)-/.exec(name)?.[1];
+    if (pid === undefined || existsSync(`/proc/${pid}`)) continue;
+    try {
+      const { uid, mtimeMs } = lstatSync(join(base, name));
+      if (uid === process.getuid?.() && Date.now() - mtimeMs > 3_600_000)
+        rmSync(join(base, name), { recursive: true });
+    } catch {
+      // Somebody else was faster.
+    }
   }
 }
 
@@ -205,7 +226,7 @@ function control(options: MachineOptions, running: Running): Machine {
     const { reason: said } = event.data;
     if (event.name === 'SHUTDOWN' && typeof said === 'string') reason = said;
   });
-  const onAbort = (): void => void qemu.kill(0);
+  const onAbort = (): void => void qemu.kill(2000);
   options.signal?.addEventListener('abort', onAbort, { once: true });
   const exited = qemu.exited.then(async ({ code, signal }): Promise<MachineExit> => {
     options.signal?.removeEventListener('abort', onAbort);
