@@ -17,14 +17,13 @@ export interface Signer {
   sign(digestAlgorithm: DigestAlgorithm, data: Uint8Array): Promise<Uint8Array>;
 }
 
-/** A signature in two steps, as `@osguard/formats/cms` and `/x509` plan them, in one. */
-export async function completePlan(
-  signer: Signer,
-  plan: {
-    readonly digestAlgorithm: DigestAlgorithm;
-    readonly toSign: Uint8Array;
-    finish(signature: Uint8Array): Uint8Array<ArrayBuffer>;
-  },
-): Promise<Uint8Array<ArrayBuffer>> {
+/** What `@osguard/formats/cms`, `/pe` and `/efi` plan: what to sign, and how the signature makes it whole. */
+export interface SignaturePlan<Signed> {
+  readonly digestAlgorithm: DigestAlgorithm;
+  readonly toSign: Uint8Array;
+  finish(signature: Uint8Array): Signed;
+}
+
+export async function completePlan<Signed>(signer: Signer, plan: SignaturePlan<Signed>): Promise<Signed> {
   return plan.finish(await signer.sign(plan.digestAlgorithm, plan.toSign));
 }

@@ -47,7 +47,7 @@ export function signerContract(name: string, make: () => Promise<SignerUnderTest
     const { signer, secrets } = await make();
     const shown = [
       JSON.stringify(signer),
-      `${signer as unknown as string}`,
+      Object.prototype.toString.call(signer),
       inspect(signer, { depth: 12, showHidden: true, getters: true }),
       JSON.stringify(Object.getOwnPropertyDescriptors(signer)),
       await failure(signer),
