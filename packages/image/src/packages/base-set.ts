@@ -1,0 +1,52 @@
+/**
+ * What every host is made of, whatever its definition says. They are installed first and cached as one tree, so that
+ * adding a package to a definition does not install them again.
+ */
+
+import type { Definition } from '../definition/index.ts';
+
+/** Packages of every container host; `docs/host-layout.md` says what each is for. */
+export const basePackages: readonly string[] = [
+  'systemd',
+  'systemd-sysv',
+  'systemd-resolved',
+  'systemd-repart',
+  'systemd-cryptsetup',
+  'udev',
+  'dbus',
+  'kmod',
+  'libpam-systemd',
+  'iproute2',
+  'ca-certificates',
+  'containerd',
+  'crun',
+  'e2fsprogs',
+  'nftables',
+  'selinux-policy-default',
+  'policycoreutils',
+  'libtss2-esys-3.0.2-0t64',
+  'libtss2-rc0t64',
+  'libtss2-tcti-device0t64',
+];
+
+/**
+ * Dependencies osguard itself meets, as far as apt is concerned: it builds the initrd, so no initrd generator is
+ * pulled in by the kernel.
+ */
+export const providedByOsguard: readonly string[] = ['linux-initramfs-tool'];
+
+export interface Request {
+  /** Names, or `name/suite` where the suite is part of the choice; installed first. */
+  readonly base: readonly string[];
+  /** Names the definition adds. */
+  readonly extra: readonly string[];
+}
+
+export function packageRequest(definition: Definition): Request {
+  const { kernel } = definition;
+  const suite =
+    kernel.suite ??
+    (kernel.line === '7.x' ? `${definition.distribution.suite}-backports` : definition.distribution.suite);
+  const base = [...basePackages, `${kernel.package}/${suite}`].toSorted();
+  return { base, extra: definition.packages.filter((name) => !base.includes(name)).toSorted() };
+}
