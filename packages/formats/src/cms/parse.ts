@@ -83,7 +83,8 @@ function parseContentInfo(info: DerReader): SignedData {
 
 function parseBody(body: DerReader): SignedData {
   const version = body.smallInteger('SignedData version');
-  if (version < 1 || version > 5) {
+  // 1 names signers by issuer or is PKCS #7 1.5, 3 is the rest; 4 and 5 hold attribute certificates nobody here reads.
+  if (version !== 1 && version !== 3) {
     throw new FormatError('unsupported', `SignedData version ${version}`, { offset: body.offset });
   }
   const digests = body.enter(derTag.set, 'digest algorithms');
