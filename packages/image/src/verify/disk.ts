@@ -1,0 +1,105 @@
+/** GPT and ESP: finds the parts of the chain on a disk. */
+
+import type { ByteSource } from '@osguard/formats/bytes';
+import { sliceSource } from '@osguard/formats/bytes';
+import { readFat } from '@osguard/formats/fat';
+import type { GptPartition } from '@osguard/formats/gpt';
+import { gptTypes, partitionExtent, readGpt } from '@osguard/formats/gpt';
+import type { RootHash } from '@osguard/formats/verity';
+import { rootHashPartitionIds } from '@osguard/formats/verity';
+import { removableMediaPath } from '../disk/host-disk.ts';
+import type { CheckList } from './checks.ts';
+import { CheckFailed } from './checks.ts';
+
+export interface FoundPartition {
+  readonly partition: GptPartition;
+  /** Bytes. */
+  readonly offset: number;
+  /** Bytes. */
+  readonly size: number;
+}
+
+export interface FoundDisk {
+  readonly source: ByteSource;
+  readonly path: string;
+  readonly partitions: readonly FoundPartition[];
+}
+
+export async function checkDisk(
+  list: CheckList,
+  source: ByteSource,
+  path: string,
+): Promise<FoundDisk | undefined> {
+  return list.check(
+    { id: 'gpt', title: 'both copies of the partition table are sound and agree', where: path },
+    () => {
+      const table = readGpt(source);
+      const [finding] = table.findings;
+      if (finding !== undefined) throw new CheckFailed(finding.message);
+      const partitions = table.partitions.map((partition) => ({
+        partition,
+        ...partitionExtent(partition, table.sectorSize),
+      }));
+      return { found: `${partitions.length} partitions`, value: { source, path, partitions } };
+    },
+  );
+}
+
+/** The UKI the firmware starts from this disk: the removable-media default, else the only one in EFI/Linux. */
+export async function checkEsp(list: CheckList, disk: FoundDisk): Promise<ByteSource | undefined> {
+  const name = { id: 'esp', title: 'the EFI system partition holds a boot image', where: disk.path };
+  return list.check(name, () => {
+    const found = disk.partitions.filter(({ partition }) => partition.type === gptTypes.esp);
+    const [esp] = found;
+    if (esp === undefined || found.length > 1) throw new CheckFailed(`${found.length} EFI system partitions`);
+    const volume = readFat(sliceSource(disk.source, esp.offset, esp.size));
+    const kernels = volume.nodes.filter(({ path }) => /^efi\/linux\/[^/]+\.efi$/i.test(path));
+    const [only] = kernels;
+    // systemd-boot as removable-media default starts what lies in EFI/Linux; a UKI there starts itself.
+    const node = only !== undefined && kernels.length === 1 ? only : volume.find(removableMediaPath);
+    if (node === undefined) throw new CheckFailed(`no ${removableMediaPath}`);
+    return { found: `${node.path}, ${node.size} bytes`, value: volume.open(node) };
+  });
+}
+
+export interface UsrPartitions {
+  readonly data: FoundPartition;
+  readonly tree: FoundPartition;
+  /** Absent where the signature travels in the initrd only. */
+  readonly signature: FoundPartition | undefined;
+}
+
+/** Data and hash tree by the partition UUIDs that follow from the root hash, as the initrd finds them. */
+export async function checkUsrPartitions(
+  list: CheckList,
+  disk: FoundDisk,
+  rootHash: RootHash,
+): Promise<UsrPartitions | undefined> {
+  const ids = rootHashPartitionIds(rootHash);
+  const name = {
+    id: 'usr-partitions',
+    title: 'the partitions of /usr are those the root hash names',
+    expected: `${ids.data} and ${ids.tree}`,
+    where: disk.path,
+  };
+  return list.check(name, () => {
+    const pick = (type: string, guid: string): FoundPartition => {
+      const found = disk.partitions.find(
+        (each) => each.partition.type === type && each.partition.guid === guid,
+      );
+      if (found === undefined) throw new CheckFailed(`no partition ${guid} of type ${type}`);
+      return found;
+    };
+    const data = pick(gptTypes.usrX86_64, ids.data);
+    const tree = pick(gptTypes.usrVerityX86_64, ids.tree);
+    const sameSlot = disk.partitions.find(
+      ({ partition }) =>
+        partition.type === gptTypes.usrVeritySigX86_64 &&
+        (partition.index === tree.partition.index + 1 || partition.name === data.partition.name),
+    );
+    return {
+      found: `partitions ${data.partition.index + 1} and ${tree.partition.index + 1}`,
+      value: { data, tree, signature: sameSlot },
+    };
+  });
+}
