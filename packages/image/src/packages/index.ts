@@ -1,0 +1,10 @@
+export { resolvePackages, lockFits } from './resolve.ts';
+export type { ResolvePackagesOptions } from './resolve.ts';
+export { encodeLock, lockDigest, parseLock } from './lock.ts';
+export type { ArchiveName, Lock, LockedPackage, Stage } from './lock.ts';
+export { defaultCacheFolder, fetchPackages } from './cache.ts';
+export type { FetchPackagesOptions, PackageFiles } from './cache.ts';
+export { findMirrors } from './mirrors.ts';
+export type { FindMirrorsOptions, Mirrors } from './mirrors.ts';
+export { basePackages, packageRequest } from './base-set.ts';
+export type { Request } from './base-set.ts';

@@ -1,0 +1,75 @@
+/** GET of http, https and file URLs with redirects, the environment's proxies and a limit on silence. */
+
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import type { IncomingMessage } from 'node:http';
+import * as http from 'node:http';
+import * as https from 'node:https';
+import type { Readable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+
+export interface OpenedUrl {
+  /** As HTTP has it, also for files. */
+  readonly status: number;
+  readonly body: Readable & AsyncIterable<Buffer>;
+}
+
+export interface OpenUrlOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+export type OpenUrl = (url: string, options: OpenUrlOptions) => Promise<OpenedUrl>;
+
+const mostRedirects = 5;
+/** A server silent for this long is given up. Milliseconds. */
+const silence = 30_000;
+
+const agentOptions = { keepAlive: true, maxSockets: 16, proxyEnv: process.env };
+const agents = { 'http:': new http.Agent(agentOptions), 'https:': new https.Agent(agentOptions) };
+
+export const openUrl: OpenUrl = async (url, { signal }) => {
+  let at = new URL(url);
+  for (let redirects = 0; redirects <= mostRedirects; redirects += 1) {
+    if (at.protocol === 'file:') return await openFile(at);
+    if (at.protocol !== 'http:' && at.protocol !== 'https:')
+      throw new Error(`${at.protocol} URLs are not fetched`);
+    const response = await get(at, signal);
+    const { statusCode = 0, headers } = response;
+    if (statusCode < 300 || statusCode >= 400 || headers.location === undefined) {
+      return { status: statusCode, body: response };
+    }
+    response.resume();
+    const next = new URL(headers.location, at);
+    if (next.protocol === 'file:') throw new Error('redirected to a file');
+    at = next;
+  }
+  throw new Error(`more than ${mostRedirects} redirects`);
+};
+
+async function openFile(url: URL): Promise<OpenedUrl> {
+  const path = fileURLToPath(url);
+  const status = await stat(path).then(
+    (found) => (found.isFile() ? 200 : 404),
+    () => 404,
+  );
+  return { status, body: createReadStream(status === 200 ? path : '/dev/null') };
+}
+
+async function get(url: URL, signal: AbortSignal | undefined): Promise<IncomingMessage> {
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  const secure = url.protocol === 'https:';
+  const request = (secure ? https : http).request(
+    url,
+    {
+      agent: agents[secure ? 'https:' : 'http:'],
+      headers: { 'user-agent': 'osguard', accept: '*/*' },
+      timeout: silence,
+      ...(signal !== undefined && { signal }),
+    },
+    resolve,
+  );
+  request.on('timeout', () => request.destroy(new Error(`no answer within ${silence / 1000} seconds`)));
+  request.on('error', reject);
+  request.end();
+  return await promise;
+}
