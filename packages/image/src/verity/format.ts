@@ -22,8 +22,9 @@ export interface FormatVerityOptions extends VerityWorkOptions, Omit<VerityParam
   /** What to protect: a whole number of data blocks. */
   readonly data: VerityArea;
   /**
-   * Where the tree goes. With neither offset nor size, and another path than the data: a new file that appears
-   * whole or not at all. Otherwise it is written into the existing file, which may be the one with the data.
+   * Where the tree goes. Without offset and size, a path that does not exist yet, or a file that is not the data
+   * and is all tree (no hash offset), becomes a new file that appears whole or not at all. Anything else is
+   * written in place.
    */
   readonly tree: VerityArea;
   /** 0 to 256 bytes. Never chosen here: the same salt and UUID give the same bytes. */

@@ -1,4 +1,7 @@
 export { formatVerity } from './format.ts';
 export type { FormattedVerity, FormatVerityOptions } from './format.ts';
+export { verifyVerity } from './verify.ts';
+export type { BareTree, VerifyVerityOptions, VerityVerdict } from './verify.ts';
+export type { BadBlock } from './tree-walk.ts';
 export type { VerityArea } from './area.ts';
 export type { VerityWorkOptions } from './run-level.ts';

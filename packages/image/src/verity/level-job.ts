@@ -28,6 +28,14 @@ export interface LevelJob {
   readonly control: SharedArrayBuffer;
   /** A thread keeps at most this many findings of each kind; it counts them all. */
   readonly maxFindings: number;
+  /** Source blocks that are not compared: nothing that stands above them is proven. */
+  readonly unproven?: readonly BlockRange[];
+}
+
+/** Blocks from `first` up to, but not including, `end`. */
+export interface BlockRange {
+  readonly first: number;
+  readonly end: number;
 }
 
 /** What one thread found in its claims, in rising order. */
@@ -99,7 +107,7 @@ export function* runClaims(job: LevelJob): Generator<void, LevelFindings> {
       const there = stored.subarray(0, digests.length);
       readFully(job.target.fd, there, job.target.offset + region.start);
       if (!digests.equals(there)) {
-        const differing = differences(digests, { there, region, first, end, layout });
+        const differing = differences(digests, { there, start: region.start, first, end, job });
         for (const block of differing.bad.slice(0, job.maxFindings - bad.length)) bad.push(block);
         for (const block of differing.unclean.slice(0, job.maxFindings - unclean.length)) unclean.push(block);
         badCount += differing.bad.length;
@@ -127,25 +135,27 @@ function regionOf(layout: DigestLayout, { first, end, total }: Run): { start: nu
 
 interface Comparison {
   readonly there: Buffer;
-  readonly region: { readonly start: number };
+  readonly start: number;
   readonly first: number;
   readonly end: number;
-  readonly layout: DigestLayout;
+  readonly job: LevelJob;
 }
 
 /** Which digests differ; and, once those are set equal, which hash blocks differ elsewhere. */
 function differences(digests: Buffer, options: Comparison): { bad: number[]; unclean: number[] } {
-  const { there, region, first, end, layout } = options;
+  const { there, start, first, end, job } = options;
+  const { layout, unproven = [] } = job;
   const bad: number[] = [];
   for (let index = first; index < end; index += 1) {
-    const at = placeOfDigest(layout, index) - region.start;
+    const at = placeOfDigest(layout, index) - start;
     const until = at + layout.digestSize;
-    if (digests.compare(there, at, until, at, until) !== 0) bad.push(index);
+    const differs = digests.compare(there, at, until, at, until) !== 0;
+    if (differs && !unproven.some((range) => index >= range.first && index < range.end)) bad.push(index);
     digests.copy(there, at, at, until);
   }
   const unclean = new Set<number>();
   for (let at = 0; at < there.length; at += 1) {
-    if (there[at] !== digests[at]) unclean.add(Math.floor((region.start + at) / layout.hashBlockSize));
+    if (there[at] !== digests[at]) unclean.add(Math.floor((start + at) / layout.hashBlockSize));
   }
   return { bad, unclean: [...unclean] };
 }

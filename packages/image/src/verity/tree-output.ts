@@ -27,9 +27,12 @@ export interface TreeOutput extends Disposable {
 }
 
 export function openTreeOutput(area: VerityArea, data: OpenArea, geometry: VerityGeometry): TreeOutput {
-  const whole = area.offset === undefined && area.size === undefined && geometry.hashOffset === 0;
-  if (whole && (!existsSync(area.path) || isReplaceable(area.path, data)))
-    return newFile(area.path, geometry);
+  if (area.offset === undefined && area.size === undefined) {
+    const isNew = !existsSync(area.path);
+    if (isNew || (geometry.hashOffset === 0 && isReplaceable(area.path, data))) {
+      return newFile(area.path, geometry);
+    }
+  }
   const output = openArea(area, 'r+');
   try {
     if (isSameFile(output, data)) refuseOverlap(output.offset, data, geometry);
