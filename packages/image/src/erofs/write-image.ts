@@ -44,7 +44,7 @@ export interface WriteErofsOptions extends Pick<
 }
 
 /** Big enough for large writes, small enough to stay in a core's cache between read, hash and write. */
-const bufferSize = 256 * 1024;
+const bufferSize = 128 * 1024;
 
 /**
  * Entries come in any order: the image depends on what they say only.
