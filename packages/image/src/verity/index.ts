@@ -5,3 +5,5 @@ export type { BareTree, VerifyVerityOptions, VerityVerdict } from './verify.ts';
 export type { BadBlock } from './tree-walk.ts';
 export type { VerityArea } from './area.ts';
 export type { VerityWorkOptions } from './run-level.ts';
+export { createTreeBuilder } from './tree-builder.ts';
+export type { BuiltTree, TreeBuilder, TreeBuilderOptions } from './tree-builder.ts';
