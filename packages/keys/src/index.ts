@@ -12,5 +12,7 @@ export { loadKeyring, readCertificate } from './keyring.ts';
 export type { Keyring, KeyringEntry } from './keyring.ts';
 export { describeKeys } from './describe.ts';
 export type { KeyDescription } from './describe.ts';
+export { makeVariableStore, signatureOwner, signVariableUpdate } from './firmware.ts';
+export type { MakeVariableStoreOptions, VariableUpdateRequest } from './firmware.ts';
 export { signPe } from './sign-pe.ts';
 export { signIpePolicy, signRootHash } from './sign-kernel.ts';
