@@ -7,7 +7,7 @@ import { FormatError } from '../bytes/index.ts';
 import { blockSize } from './entry.ts';
 import { untilNul } from './text.ts';
 
-/** Texts stay bytes: writers cut what a pax header says in full, and not always between characters. */
+/** Texts stay views of the block: writers cut what a pax header says in full, even inside a character. */
 export interface RawHeader {
   readonly name: Uint8Array;
   readonly mode: number;
@@ -39,7 +39,7 @@ export function parseHeaderBlock(block: Uint8Array, base: number): RawHeader {
     if (value < 0) throw new FormatError('malformed', `${what}: ${value}`, { offset: base + start });
     return value;
   };
-  const text = (start: number, length: number): Uint8Array => Uint8Array.from(untilNul(field(start, length)));
+  const text = (start: number, length: number): Uint8Array => untilNul(field(start, length));
   // 'ustar\0' is POSIX, 'ustar ' old GNU, which has other things where POSIX has the name's prefix.
   const magic = latin1(field(257, 6));
   const posix = magic === 'ustar\0';
