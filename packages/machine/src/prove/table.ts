@@ -67,7 +67,7 @@ export const attackRows: readonly AttackRow[] = [
   row('selinux-load', 'intruder', true, 'root cannot load another SELinux policy'),
   row('verity-unsigned', 'intruder', true, 'a dm-verity volume without signature runs nothing'),
   row('verity-foreign', 'intruder', true, 'a dm-verity volume signed by another key is not opened'),
-  row('verity-signed', 'intruder', true, 'control: a volume signed by the role `layers` opens and runs'),
+  row('verity-swapped', 'intruder', true, 'a right signature opens only the volume it was made for'),
   row('usr-data', 'offline', true, 'dm-verity: one changed byte of /usr stops the machine'),
   row('usr-tree', 'offline', false, 'dm-verity: one changed byte of the hash tree stops the machine'),
   row('usr-foreign-key', 'offline', false, 'a root hash signed by another key does not boot'),

@@ -155,6 +155,7 @@ ATTACKS = {
     "usr-data": usr_flip,
     "verity-unsigned": verity_attack("volume without a signature"),
     "verity-foreign": verity_attack("volume signed by a foreign key"),
+    "verity-swapped": verity_attack("volume with the signature of another one"),
     "persist-plant": persist_plant,
     "persist-check": persist_check,
     "persist-var-exec": persist_var_exec,
