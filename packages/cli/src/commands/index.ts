@@ -1,0 +1,11 @@
+/** Every command there is, in the order of the help. A command is listed when its room can do what it says. */
+
+import type { Command } from '../command.ts';
+import { doctor } from './doctor.ts';
+import { ipeCheck } from './ipe-check.ts';
+import { ipeExplain } from './ipe-explain.ts';
+import { ipeSign } from './ipe-sign.ts';
+import { keysInit } from './keys-init.ts';
+import { keysShow } from './keys-show.ts';
+
+export const commands: readonly Command[] = [keysInit, keysShow, ipeCheck, ipeSign, ipeExplain, doctor];

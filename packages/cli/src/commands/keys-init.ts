@@ -1,0 +1,37 @@
+import type { Command } from '../command.ts';
+import { defineCommand, integer, textOr } from '../command.ts';
+import { printable } from '../render/paint.ts';
+
+export const keysInit: Command = defineCommand({
+  path: ['keys', 'init'],
+  summary: 'make a key and a certificate for every role',
+  description: `Writes <role>.key (only you may read it), <role>.crt and <role>.der into a new folder. Keys that are there are
+never overwritten. Keep the folder out of version control, releases and backups that others can read.`,
+  options: {
+    dir: textOr('--dir <folder>', 'where the keys are to lie', 'keys'),
+    name: textOr('--name <text>', "what certificates are called, before the role's name", 'osguard'),
+    days: integer('--days <number>', 'how long certificates are valid (3650)', { min: 1, max: 36_500 }),
+  },
+  args: {},
+  examples: [
+    { line: 'osguard keys init', does: 'development keys in ./keys' },
+    {
+      line: "osguard keys init --dir /srv/keys --name 'Example Ltd'",
+      does: 'elsewhere, with a name of your own',
+    },
+  ],
+  async run({ dir, name, days }) {
+    const { initKeys, loadKeyring, describeKeys } = await import('@osguard/keys');
+    await initKeys(dir, { name, ...(days !== undefined && { validDays: days }) });
+    const keyring = await loadKeyring(dir);
+    const keys = describeKeys(keyring);
+    return {
+      json: { directory: keyring.directory, keys },
+      text: (paint) =>
+        [
+          `${paint.green('made')} ${keys.length} keys in ${printable(keyring.directory)}: ${keys.map(({ role }) => role).join(', ')}`,
+          `${paint.dim('who may sign what:')} osguard keys show --dir ${printable(dir)}`,
+        ].join('\n'),
+    };
+  },
+});

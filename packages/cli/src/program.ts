@@ -1,0 +1,175 @@
+/** The commands as a commander program: parsing, help, suggestions. Nothing here runs a command or prints. */
+
+import { Argument, Command as Commander, Help, InvalidArgumentError, Option } from 'commander';
+import type { Command, Parameter } from './command.ts';
+
+/** Options of every command. */
+export interface GlobalValues {
+  readonly json: boolean;
+  readonly debug: boolean;
+  readonly verbose: boolean;
+}
+
+export interface ProgramOptions {
+  /** Called with what the person asked for. */
+  readonly chosen: (command: Command, values: Record<string, unknown>, globals: GlobalValues) => void;
+  readonly writeOut: (text: string) => void;
+  readonly writeErr: (text: string) => void;
+  readonly version: string;
+  /** Columns of the help. */
+  readonly width: number;
+}
+
+const nouns: Readonly<Record<string, string>> = {
+  keys: 'key roles and their certificates',
+  image: 'build, verify and look into images',
+  vm: 'boot a release in a virtual machine',
+  verity: 'dm-verity hash trees and root hash signatures',
+  uki: 'unified kernel images',
+  ipe: 'the IPE policy language',
+};
+
+const footer = `
+Exit status: 0 done or verified · 1 the answer is no · 2 wrong use or bad input
+             3 this machine lacks something (the message says how to get it)
+
+Every command takes --json: one JSON document on stdout and nothing else there.
+\`osguard help COMMAND\` or \`osguard COMMAND --help\` explains a command with examples.`;
+
+export function buildProgram(commands: readonly Command[], options: ProgramOptions): Commander {
+  const program = new Commander('osguard')
+    .description('Builds, boots, proves and verifies a hardened, immutable container host.')
+    .version(options.version, '-V, --version', 'print the version')
+    .addHelpText('after', footer);
+  prepare(program, options);
+  program
+    .option('--json', 'print the result as one JSON document')
+    .option('--debug', 'show where an error came from')
+    .option('--verbose', 'also show the lines of tools');
+  const groups = new Map<string, Commander>();
+  for (const command of commands) {
+    const [noun = '', verb] = command.path;
+    const parent = verb === undefined ? program : groupOf(groups, { program, noun, options });
+    const made = leaf(command, verb ?? noun, { program, options });
+    parent.addCommand(made);
+  }
+  program.configureHelp({
+    ...helpStyle,
+    helpWidth: options.width,
+    visibleCommands: (command) =>
+      command === program ? leavesOf(program) : new Help().visibleCommands(command),
+  });
+  return program;
+}
+
+const helpStyle = {
+  showGlobalOptions: true,
+  subcommandTerm: (command: Commander): string => {
+    const parts = [command.name(), ...command.registeredArguments.map((argument) => argumentTerm(argument))];
+    const group = command.parent;
+    return group?.parent === null || group === null ? parts.join(' ') : [group.name(), ...parts].join(' ');
+  },
+};
+
+function argumentTerm(argument: Argument): string {
+  const name = argument.name() + (argument.variadic ? '...' : '');
+  return argument.required ? `<${name}>` : `[${name}]`;
+}
+
+function leavesOf(program: Commander): Commander[] {
+  return program.commands.flatMap((command) =>
+    command.commands.length > 0 ? [...command.commands] : [command],
+  );
+}
+
+function prepare(command: Commander, options: ProgramOptions): void {
+  command
+    .exitOverride()
+    .configureOutput({ writeOut: options.writeOut, writeErr: options.writeErr, outputError: () => undefined })
+    .configureHelp({ ...helpStyle, helpWidth: options.width })
+    .helpOption('-h, --help', 'explain this command')
+    .showSuggestionAfterError(true);
+}
+
+function groupOf(
+  groups: Map<string, Commander>,
+  { program, noun, options }: { program: Commander; noun: string; options: ProgramOptions },
+): Commander {
+  const known = groups.get(noun);
+  if (known !== undefined) return known;
+  const group = new Commander(noun).description(nouns[noun] ?? noun);
+  prepare(group, options);
+  groups.set(noun, group);
+  program.addCommand(group);
+  return group;
+}
+
+function leaf(
+  command: Command,
+  name: string,
+  { program, options }: { program: Commander; options: ProgramOptions },
+): Commander {
+  const made = new Commander(name).summary(command.summary);
+  const paragraphs = command.description?.replaceAll(/(?<!\n)\n(?!\n)/g, ' ');
+  const more = paragraphs === undefined ? '' : `\n\n${paragraphs}`;
+  made.description(command.summary + more);
+  prepare(made, options);
+  for (const parameter of Object.values(command.args)) made.addArgument(argumentOf(parameter));
+  const keys = new Map<string, string>();
+  for (const [key, parameter] of Object.entries(command.options)) {
+    const option = optionOf(parameter);
+    keys.set(option.attributeName(), key);
+    made.addOption(option);
+  }
+  made.addHelpText('after', examplesOf(command));
+  made.action(() => {
+    const values: Record<string, unknown> = {};
+    for (const [attribute, key] of keys) values[key] = made.getOptionValue(attribute);
+    for (const [index, key] of Object.keys(command.args).entries()) values[key] = made.processedArgs[index];
+    const globals = program.opts<Partial<GlobalValues>>();
+    options.chosen(command, values, {
+      json: globals.json === true,
+      debug: globals.debug === true,
+      verbose: globals.verbose === true,
+    });
+  });
+  return made;
+}
+
+function optionOf(parameter: Parameter<unknown>): Option {
+  const option = new Option(parameter.flags, parameter.help);
+  if (parameter.choices !== undefined) option.choices(parameter.choices);
+  if (parameter.required) option.makeOptionMandatory();
+  if (parameter.kind === 'list') {
+    option
+      .default([], 'none')
+      .argParser((input: string, before: readonly unknown[]) => [...before, converted(parameter, input)]);
+  } else if (parameter.kind === 'value' && parameter.choices === undefined) {
+    option.argParser((input: string) => converted(parameter, input));
+  }
+  if (parameter.kind === 'value' && parameter.fallback !== undefined) option.default(parameter.fallback);
+  if (parameter.kind === 'flag') option.default(false, 'off');
+  return option;
+}
+
+function argumentOf(parameter: Parameter<unknown>): Argument {
+  const argument = new Argument(parameter.flags, parameter.help);
+  if (parameter.choices !== undefined) argument.choices(parameter.choices);
+  else if (parameter.kind === 'value') argument.argParser((input: string) => converted(parameter, input));
+  if (parameter.fallback !== undefined && parameter.kind === 'value') argument.default(parameter.fallback);
+  return argument;
+}
+
+function converted(parameter: Parameter<unknown>, input: string): unknown {
+  try {
+    return parameter.parse(input);
+  } catch (error) {
+    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function examplesOf({ examples }: Command): string {
+  if (examples.length === 0) return '';
+  const lines = examples.map(({ line, does }) => `  # ${does}\n  $ ${line}`);
+  return `\n${examples.length === 1 ? 'Example' : 'Examples'}:\n${lines.join('\n\n')}`;
+}

@@ -1,0 +1,151 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { scratch } from '@osguard/testkit';
+import { commands } from '../src/commands/index.ts';
+
+const main = join(import.meta.dirname, '../src/main.ts');
+
+// As ./osguard does: a start costs a third.
+const compiled = join(tmpdir(), 'osguard-test-compiled');
+
+interface Ran {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function osguard(args: readonly string[], env: Readonly<Record<string, string>> = {}): Ran {
+  const done = spawnSync(process.execPath, ['--disable-warning=ExperimentalWarning', main, ...args], {
+    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], NODE_COMPILE_CACHE: compiled, ...env },
+    encoding: 'utf8',
+  });
+  return { status: done.status, stdout: done.stdout, stderr: done.stderr };
+}
+
+const good = `policy_name=t policy_version=1.0.0
+DEFAULT action=DENY
+op=EXECUTE boot_verified=TRUE action=ALLOW
+op=EXECUTE dmverity_signature=TRUE action=ALLOW
+`;
+
+test('help lists every command, each explains itself with an example', () => {
+  const { status, stdout, stderr } = osguard(['--help']);
+  assert.deepEqual([status, stderr], [0, '']);
+  for (const { path, summary } of commands) {
+    assert(stdout.includes(`  ${path.join(' ')}`), path.join(' '));
+    assert(stdout.includes(summary.slice(0, 30)));
+  }
+  assert.equal(osguard([]).stdout, stdout);
+  for (const [index, command] of commands.entries()) {
+    assert(command.examples.length > 0, command.path.join(' '));
+    for (const { line } of command.examples)
+      assert(line.startsWith(`osguard ${command.path.join(' ')}`), line);
+    if (index > 1) continue;
+    const help = osguard([...command.path, '--help']);
+    assert.equal(help.status, 0);
+    assert(help.stdout.includes(`$ ${command.examples[0]?.line}`));
+    assert(help.stdout.includes('--json'));
+  }
+});
+
+test('the version', () => {
+  assert.match(osguard(['--version']).stdout, /^\d+\.\d+\.\d+\n$/);
+});
+
+test('wrong use: exit status 2, nothing on stdout, and what was meant', () => {
+  const cases: [string[], RegExp][] = [
+    [['kyes', 'init'], /did you mean keys\?/],
+    [['keys', 'inti'], /did you mean init\?/],
+    [['keys', 'init', '--dri', 'x'], /did you mean --dir\?/],
+    [['explain'], /did you mean osguard ipe explain\?/],
+    [['keys'], /osguard keys needs a verb: init, show/],
+    [['ipe', 'check'], /missing required argument 'policy'/],
+    [['ipe', 'explain', 'x', '--op', 'RUN'], /Allowed choices are EXECUTE/],
+    [['keys', 'init', '--days', '0'], /expected a whole number, 1 to 36500/],
+    [['keys', 'show', 'extra'], /too many arguments/],
+  ];
+  for (const [args, says] of cases) {
+    const { status, stdout, stderr } = osguard(args);
+    assert.deepEqual([status, stdout], [2, ''], args.join(' '));
+    assert.match(stderr, says);
+  }
+});
+
+test('--json: one document on stdout whatever happens', () => {
+  using dir = scratch('cli');
+  writeFileSync(dir.file('good.pol'), good);
+  writeFileSync(dir.file('bad.pol'), 'policy_name=t\n');
+  const cases: [string[], number][] = [
+    [['ipe', 'check', dir.file('good.pol')], 0],
+    [['ipe', 'check', dir.file('bad.pol')], 1],
+    [['ipe', 'explain', dir.file('good.pol')], 1],
+    [['ipe', 'explain', dir.file('bad.pol')], 2],
+    [['ipe', 'explain', dir.file('none')], 2],
+    [['ipe', 'nothing'], 2],
+    [['keys', 'show', '--dir', dir.file('none')], 2],
+  ];
+  for (const [args, expected] of cases) {
+    const { status, stdout, stderr } = osguard(['--json', ...args]);
+    assert.equal(status, expected, args.join(' '));
+    assert.equal(stderr, '');
+    const document = JSON.parse(stdout) as { error?: { code: string; message: string; exitCode: number } };
+    assert.equal(document.error?.exitCode, expected === 2 ? 2 : undefined);
+    assert.equal(osguard([...args, '--json']).stdout, stdout, 'before or behind the command');
+  }
+});
+
+test('a mistake in a file is shown where it is', () => {
+  using dir = scratch('cli');
+  writeFileSync(
+    dir.file('p'),
+    'policy_name=t policy_version=1.0.0\nDEFAULT action=DENY\nop=EXEC action=ALLOW\n',
+  );
+  const { status, stdout } = osguard(['ipe', 'check', dir.file('p')]);
+  assert.equal(status, 1);
+  assert(stdout.includes(`at ${dir.file('p')}:3:1`));
+  assert(stdout.includes('  3 | op=EXEC action=ALLOW\n    | ^^^^^^^\n'));
+  const explained = osguard(['ipe', 'explain', dir.file('p'), '--debug']);
+  assert.equal(explained.status, 2);
+  assert.match(explained.stderr, /\^\^\^/);
+  assert.match(explained.stderr, /at .*input\.ts/, '--debug shows the stack');
+});
+
+test('colours only when wanted, and escape sequences in files do not reach the terminal', () => {
+  using dir = scratch('cli');
+  writeFileSync(dir.file('p'), good.replace('policy_name=t', 'policy_name=\u001b[31mred'));
+  const plain = osguard(['ipe', 'check', dir.file('p')]);
+  assert(!plain.stdout.includes('\u001b'));
+  assert(plain.stdout.includes('\\x1b[31mred'));
+  assert(osguard(['ipe', 'check', dir.file('p')], { FORCE_COLOR: '1' }).stdout.includes('\u001b[32m'));
+  const both = { FORCE_COLOR: '1', NO_COLOR: '1' };
+  assert(!osguard(['ipe', 'check', dir.file('p')], both).stdout.includes('\u001b'));
+});
+
+test('a reader that goes away is no failure', () => {
+  const shell = `"$0" "$1" --help | true; echo "\${PIPESTATUS[0]}"`;
+  const done = spawnSync('bash', ['-c', shell, process.execPath, main], { encoding: 'utf8' });
+  assert.deepEqual([done.stdout, done.stderr], ['0\n', '']);
+});
+
+test('keys init, keys show, ipe sign', () => {
+  using dir = scratch('cli');
+  const keys = dir.file('keys');
+  const made = osguard(['keys', 'init', '--dir', keys, '--json']);
+  assert.equal(made.status, 0, made.stderr);
+  assert.equal(statSync(join(keys, 'boot.key')).mode & 0o777, 0o600);
+  assert(!made.stdout.includes('PRIVATE'));
+  assert.equal(osguard(['keys', 'init', '--dir', keys]).status, 2, 'never overwritten');
+  assert.match(osguard(['keys', 'show', '--dir', keys]).stdout, /^boot\n {2}subject +CN=osguard boot$/m);
+  writeFileSync(dir.file('host.pol'), good);
+  const signed = osguard(['ipe', 'sign', dir.file('host.pol'), '--keys', keys]);
+  assert.equal(signed.status, 0, signed.stderr);
+  assert(readFileSync(dir.file('host.p7b')).includes(good), 'the policy is inside');
+  writeFileSync(dir.file('bad.pol'), 'nothing');
+  const refused = osguard(['ipe', 'sign', dir.file('bad.pol'), '--keys', keys, '-o', dir.file('x.p7b')]);
+  assert.equal(refused.status, 2);
+  assert.equal(statSync(dir.file('x.p7b'), { throwIfNoEntry: false }), undefined);
+});
