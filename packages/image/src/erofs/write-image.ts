@@ -3,6 +3,7 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { FormatError } from '@osguard/formats/bytes';
 import type {
+  ErofsFill,
   ErofsMetadata,
   ErofsOtherEntry,
   ErofsSummary,
@@ -11,8 +12,8 @@ import type {
 import { ErofsWriter, sortByName } from '@osguard/formats/erofs';
 import { writeFully } from '../files/write.ts';
 
-/** Where the body of a regular file is: in memory, or the whole of a file on the build host. */
-export type ImageFileBody = Uint8Array | { readonly file: string };
+/** Where the body of a regular file is: in memory, the whole of a file on the build host, or wherever `fill` has it. */
+export type ImageFileBody = Uint8Array | { readonly file: string } | { readonly size: number; readonly fill: ErofsFill };
 
 export interface ImageFile extends ErofsMetadata {
   readonly type: 'file';
@@ -81,6 +82,10 @@ function addFile(writer: ErofsWriter, entry: ImageFile & { readonly path: string
   const { path, body } = entry;
   if (body instanceof Uint8Array) {
     writer.openFile(path, { ...entry, size: body.length }).push(body);
+    return;
+  }
+  if ('fill' in body) {
+    writer.addFile(path, { ...entry, size: body.size }, body.fill);
     return;
   }
   const fd = openSync(body.file, 'r');

@@ -1,0 +1,94 @@
+/**
+ * The initrd as bytes: two newc archives in a row, each compressed with zstd. The first holds what comes from packages
+ * and stays the same from build to build, so its compression is kept in a cache; the second what binds this one image.
+ */
+
+import { createHash } from 'node:crypto';
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { constants, zstdCompressSync } from 'node:zlib';
+import type { CpioEntry } from '@osguard/formats/cpio';
+import { writeCpio } from '@osguard/formats/cpio';
+import { sourceOf } from '@osguard/formats/bytes';
+import { ImageError } from '../error.ts';
+import type { InitrdEntry } from './compose.ts';
+
+export interface PackInitrdOptions {
+  /** Seconds since 1970. */
+  readonly sourceDateEpoch: number;
+  /** Folder for compressed archives, by digest of their content. */
+  readonly cache: string;
+  /** Paths that differ from image to image; they go into the second archive. */
+  readonly isBinding: (path: string) => boolean;
+}
+
+/** Level 12 comes within 4 % of level 19 on an initrd in a fifth of the time, and unpacks as fast. */
+const level = 12;
+
+export function packInitrd(entries: readonly InitrdEntry[], options: PackInitrdOptions): Uint8Array {
+  const binding = entries.filter(({ path }) => options.isBinding(path));
+  const folders = entries.filter(
+    ({ type, path }) => type === 'directory' && binding.some((each) => each.path.startsWith(`${path}/`)),
+  );
+  const shared = entries.filter(({ path }) => !options.isBinding(path));
+  const archive = (list: readonly InitrdEntry[]): Buffer =>
+    Buffer.concat(
+      Array.from(writeCpio(list.map((entry) => cpioEntry(entry, options))), (chunk) =>
+        Uint8Array.from(chunk),
+      ),
+    );
+  const first = compressCached(archive(shared), options.cache);
+  const second = compress(archive([...folders, ...binding].sort((a, b) => (a.path < b.path ? -1 : 1))));
+  // The kernel looks for the next archive at multiples of four bytes.
+  return Buffer.concat([first, new Uint8Array(-first.length & 3), second]);
+}
+
+function cpioEntry(entry: InitrdEntry, { sourceDateEpoch }: PackInitrdOptions): CpioEntry {
+  const common = { path: entry.path, mode: entry.mode, uid: 0, gid: 0, mtime: sourceDateEpoch };
+  switch (entry.type) {
+    case 'file':
+      return { ...common, kind: 'file', body: sourceOf(entry.body ?? new Uint8Array()) };
+    case 'directory':
+      return { ...common, kind: 'directory' };
+    case 'symlink':
+      return { ...common, kind: 'symlink', target: entry.target ?? '' };
+    case 'character': {
+      const [major, minor] = entry.device ?? [];
+      if (major === undefined || minor === undefined) {
+        throw new ImageError('incomplete-root', `initrd: /${entry.path} is a device without number`);
+      }
+      return { ...common, kind: 'character-device', major, minor };
+    }
+  }
+}
+
+function compress(bytes: Uint8Array): Buffer {
+  return zstdCompressSync(bytes, {
+    params: {
+      [constants.ZSTD_c_compressionLevel]: level,
+      [constants.ZSTD_c_checksumFlag]: 1,
+      // The output depends on there being workers, not on how many: always at least one.
+      [constants.ZSTD_c_nbWorkers]: 2,
+    },
+    pledgedSrcSize: bytes.length,
+  });
+}
+
+/** Compressing is a function of the bytes, the level and the library: those are the key. */
+function compressCached(bytes: Uint8Array, cache: string): Buffer {
+  const key = createHash('sha256')
+    .update(`${process.versions['zstd'] ?? ''} ${level} `)
+    .update(bytes)
+    .digest('hex');
+  const path = join(cache, `${key}.zst`);
+  try {
+    return readFileSync(path);
+  } catch {
+    const compressed = compress(bytes);
+    mkdirSync(cache, { recursive: true });
+    const temporary = `${path}.${process.pid}`;
+    writeFileSync(temporary, compressed);
+    renameSync(temporary, path);
+    return compressed;
+  }
+}
