@@ -1,0 +1,5 @@
+export { fetchRootTree } from './fetch-root-tree.ts';
+export type { FetchRootTreeOptions } from './fetch-root-tree.ts';
+export { runInNamespace } from './namespace.ts';
+export type { NamespaceJob, NamespaceStage } from './namespace.ts';
+export { loadTree } from './load-tree.ts';
