@@ -207,7 +207,7 @@ export function richModel(): Model {
   model.set('/dev/pipe', { ...metadata, type: 'fifo' });
   model.set('/dev/socket', { ...metadata, type: 'socket' });
   model.set('/many', folder);
-  for (let index = 0; index < 1500; index += 1) {
+  for (let index = 0; index < 400; index += 1) {
     model.set(`/many/${index}-${'n'.repeat(index % 60)}`, {
       ...metadata,
       type: 'file',
