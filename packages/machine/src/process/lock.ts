@@ -33,16 +33,18 @@ async function acquire(path: string, options: LockOptions): Promise<() => Promis
     'flock',
     ['--exclusive', '--no-fork', path, 'sh', '-c', 'echo held; exec cat >/dev/null'],
     {
-      stdio: ['pipe', 'pipe', 'inherit'],
+      stdio: ['pipe', 'pipe', 'pipe'],
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     },
   );
+  let errors = '';
+  holder.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text));
   const waiting = setTimeout(() => options.onWait?.(), 1000);
   try {
     const held = once(holder.stdout, 'data');
-    const failed = once(holder, 'exit').then(([code]: unknown[]) => {
-      throw new MachineError('not-writable', `cannot lock ${path}: flock ended with status ${String(code)}`, {
-        hint: 'see that the folder can be written; flock is part of the package util-linux',
+    const failed = once(holder, 'close').then(() => {
+      throw new MachineError('not-writable', `cannot lock ${path}: ${errors.trim() || 'flock was killed'}`, {
+        hint: 'see that the folder is there and can be written',
       });
     });
     failed.catch(() => undefined);
