@@ -1,0 +1,2 @@
+export { canonicalJson, parseCanonicalJson } from './canonical.ts';
+export type { JsonValue } from './canonical.ts';
