@@ -9,7 +9,7 @@ import type { EventSink } from '@osguard/events';
 
 import type { Distribution } from '../definition/index.ts';
 import { run, runOrThrow, toolEnvironment, toolFailed } from '../process/run.ts';
-import { providedByOsguard } from './base-set.ts';
+import { ownStanza } from './base-set.ts';
 import type { Mirrors } from './mirrors.ts';
 
 export interface AptRootOptions {
@@ -130,15 +130,7 @@ async function statusOf(
   installed: readonly PlannedPackage[],
   { env, signal }: StatusContext,
 ): Promise<string> {
-  const own = [
-    'Package: osguard-host',
-    'Status: install ok installed',
-    'Maintainer: osguard',
-    'Architecture: all',
-    'Version: 1',
-    `Provides: ${providedByOsguard.join(', ')}`,
-    'Description: what osguard itself puts into the image',
-  ].join('\n');
+  const own = ownStanza();
   if (installed.length === 0) return `${own}\n\n`;
   const names = installed.map(({ fileName }) => {
     const { name, version, architecture } = parseFileName(fileName);

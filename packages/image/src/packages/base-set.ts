@@ -33,7 +33,23 @@ export const basePackages: readonly string[] = [
  * Dependencies osguard itself meets, as far as apt is concerned: it builds the initrd, so no initrd generator is
  * pulled in by the kernel.
  */
-export const providedByOsguard: readonly string[] = ['linux-initramfs-tool'];
+const providedByOsguard: readonly string[] = ['linux-initramfs-tool'];
+
+/** Name under which the package databases know what osguard itself brings. */
+export const ownPackage = 'osguard-host';
+
+/** Stanza of dpkg's status file, without the empty line behind it. */
+export function ownStanza(): string {
+  return [
+    `Package: ${ownPackage}`,
+    'Status: install ok installed',
+    'Maintainer: osguard',
+    'Architecture: all',
+    'Version: 1',
+    `Provides: ${providedByOsguard.join(', ')}`,
+    'Description: what osguard itself puts into the image',
+  ].join('\n');
+}
 
 export interface Request {
   /** Names, or `name/suite` where the suite is part of the choice; installed first. */

@@ -7,9 +7,11 @@ import { createTarReader, encodeTarHeader, tarPadding } from '@osguard/formats/t
 
 import { ImageError } from '../error.ts';
 import type { Stage } from '../packages/index.ts';
+import { ownStanza } from '../packages/index.ts';
 import { fileStream } from './deb.ts';
 import { dpkgExclusions, isExcluded } from './excluded.ts';
 import type { InstallPlan, PlannedInstall } from './plan.ts';
+import { triggersFor } from './plan.ts';
 import { prefetched } from './prefetch.ts';
 import type { RootTree } from '../tree/index.ts';
 import { installScript, workFolder } from './script.ts';
@@ -39,6 +41,7 @@ export async function* rootContents(plan: InstallPlan, options: ContentsOptions)
     (a, b) => Number(b.name === 'base-files') - Number(a.name === 'base-files') || (a.name < b.name ? -1 : 1),
   );
   const lists = new Map<string, string>();
+  const placed: string[] = [];
   const streams = prefetched(
     packages.map(
       ({ deb }) =>
@@ -54,6 +57,7 @@ export async function* rootContents(plan: InstallPlan, options: ContentsOptions)
     if (next.done === true) break;
     for await (const chunk of next.value) yield* filter.push(chunk);
     lists.set(entry.name, `${list.join('\n')}\n`);
+    if (!plan.bootstrap.includes(entry)) for (const path of list) placed.push(path.slice(1));
   }
   for (const folder of [
     'var',
@@ -72,7 +76,7 @@ export async function* rootContents(plan: InstallPlan, options: ContentsOptions)
     if (!known.has(folder)) yield encodeTarHeader({ ...directory(time), path: folder });
   }
   yield* database(plan, lists, options);
-  yield* file(`${workFolder}/install.sh`, installScript(plan), { time });
+  yield* file(`${workFolder}/install.sh`, installScript(plan, triggersFor(plan, placed)), { time });
   for (const [index, { deb }] of plan.unpacked.entries()) {
     yield* fileOnDisk(`${workFolder}/debs/${String(index).padStart(4, '0')}.deb`, deb, time);
   }
@@ -161,15 +165,16 @@ function* database(
     yield* file('etc/dpkg/dpkg.cfg.d/osguard', dpkgExclusions(), { time });
     yield* file(`${folder}/info/format`, '1\n', { time });
     yield* file(`${folder}/available`, '', { time });
-    yield* file(`${folder}/status`, '', { time });
+    yield* file(`${folder}/status`, `${ownStanza()}\n\n`, { time });
   }
   yield* file(`${workFolder}/placed`, statusOf(plan), { time });
   for (const entry of plan.placed) {
     const prefix = `${folder}/info/${infoName(entry)}`;
     yield* file(`${prefix}.list`, lists.get(entry.name) ?? '', { time });
     for (const [member, bytes] of entry.control.members) {
-      if (member === 'md5sums' || member === 'shlibs' || member === 'symbols') continue;
+      if (member === 'shlibs' || member === 'symbols') continue;
       const isScript = /^(?:preinst|postinst|prerm|postrm|config)$/.test(member);
+      if (isScript && plan.scriptless.has(entry.name)) continue;
       yield* file(`${prefix}.${member}`, bytes, { time, mode: isScript ? 0o755 : 0o644 });
     }
   }

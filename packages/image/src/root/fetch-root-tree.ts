@@ -6,7 +6,7 @@
 
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EventSink } from '@osguard/events';
 import { step } from '@osguard/events';
@@ -28,7 +28,7 @@ export interface FetchRootTreeOptions {
   readonly cacheFolder: string;
   /** From fetchPackages. */
   readonly packages: PackageFiles;
-  /** Folder for the root while it is installed; `$TMPDIR` or /tmp when absent. */
+  /** Folder for the root while it is installed; without it the root is in memory when there is plenty, else in $TMPDIR. */
   readonly temporary?: string | undefined;
   readonly sink?: EventSink | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -129,13 +129,23 @@ async function install({ lock, options, tars, hasExtra, onPackage }: InstallJob)
     if (index === 0 && !haveBase) baseReady.resolve(loadTree(parts.base));
   };
   try {
-    await runInNamespace({ stages, time, temporary, sink, signal, onOutput });
+    const memory = temporary === undefined ? await memoryFor(lock) : 0;
+    await runInNamespace({ stages, time, memory, temporary, sink, signal, onOutput });
     if (!haveBase) await rename(parts.base, tars.base);
     if (hasExtra) await rename(parts.extra, tars.extra);
   } finally {
     await rm(parts.base, { force: true });
     await rm(parts.extra, { force: true });
   }
+}
+
+/** Bytes of memory the root may take while it is installed; 0 when the disk is the better place. */
+async function memoryFor(lock: Lock): Promise<number> {
+  const info = await readFile('/proc/meminfo', 'utf8').catch(() => '');
+  const available = Number(/^MemAvailable: +(\d+) kB$/m.exec(info)?.[1] ?? 0) * 1024;
+  // Compressed packages unpack to three or four times their size.
+  const needed = lock.packages.reduce((sum, { size }) => sum + size, 0) * 6;
+  return available > 2 * needed ? Math.floor(available / 2) : 0;
 }
 
 async function readPackages(

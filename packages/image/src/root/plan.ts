@@ -22,8 +22,12 @@ export interface InstallPlan {
   readonly unpacked: readonly PlannedInstall[];
   /** Configured before everything else, in this order of groups. */
   readonly first: readonly (readonly string[])[];
-  /** Triggers whose owners have to hear of what was placed behind dpkg's back. */
-  readonly triggers: readonly string[];
+  /** Trigger names and paths some package waits for. */
+  readonly interests: readonly string[];
+  /** Trigger names placed packages activate by being there. */
+  readonly activated: readonly string[];
+  /** As given: their maintainer scripts are not recorded. */
+  readonly scriptless: ReadonlySet<string>;
 }
 
 export interface PlanOptions {
@@ -43,15 +47,18 @@ export function planInstall(packages: readonly PlannedInstall[], options: PlanOp
   const throughDpkg = sorted.filter((entry) => needsDpkg(entry) && !scriptless.has(entry.name));
   const unpackedNames = new Set(throughDpkg.map(({ name }) => name));
   const isRoot = ({ name }: PlannedInstall): boolean => roots.includes(name);
+  const placed = sorted.filter(({ name }) => !unpackedNames.has(name));
   return {
-    placed: sorted.filter(({ name }) => !unpackedNames.has(name)),
+    placed,
     bootstrap: throughDpkg.filter(({ name }) => essential.has(name)),
     unpacked: [...throughDpkg.filter(isRoot), ...throughDpkg.filter((entry) => !isRoot(entry))],
     first: [
       roots.filter((name) => unpackedNames.has(name)),
-      sorted.flatMap(({ name }) => (essential.has(name) ? [name] : [])),
+      sorted.flatMap(({ name }) => (essential.has(name) && !roots.includes(name) ? [name] : [])),
     ],
-    triggers: triggersFor(sorted, installed),
+    interests: unique([...installed, ...sorted].flatMap(({ control }) => interests(control))),
+    activated: unique(placed.flatMap(({ control }) => directives(control, 'activate'))),
+    scriptless,
   };
 }
 
@@ -99,11 +106,28 @@ function interests(control: Control): string[] {
   return directives(control, 'interest');
 }
 
-/** All of them: a trigger run once too often does nothing, one missed leaves a cache stale. */
-function triggersFor(
-  packages: readonly PlannedInstall[],
-  installed: readonly PlannedInstall[],
+/** The triggers whose owners have to hear of files that were placed behind dpkg's back, deb-triggers(5). */
+export function triggersFor(
+  { interests: known, activated }: InstallPlan,
+  placed: Iterable<string>,
 ): readonly string[] {
-  const names = [...installed, ...packages].flatMap(({ control }) => interests(control));
+  const folders = new Map(known.filter((name) => name.startsWith('/')).map((name) => [usrPath(name), name]));
+  const found = new Set(known.filter((name) => activated.includes(name)));
+  for (const path of placed) {
+    for (let end = path.length; end > 0; end = path.lastIndexOf('/', end - 1)) {
+      const name = folders.get(path.slice(0, end));
+      if (name !== undefined) found.add(name);
+    }
+  }
+  return [...found].toSorted();
+}
+
+/** Without leading slash, and below usr where the root has links. */
+function usrPath(path: string): string {
+  const relative = path.slice(1);
+  return /^(?:bin|sbin|lib|lib64)\//.test(relative) ? `usr/${relative}` : relative;
+}
+
+function unique(names: readonly string[]): readonly string[] {
   return [...new Set(names)].toSorted();
 }
