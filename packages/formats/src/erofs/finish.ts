@@ -8,7 +8,7 @@ import type { DirectoryPlan } from './directory.ts';
 import { encodeDirectoryBlock, planDirectory } from './directory.ts';
 import { encodeInode, fitsCompact, inodeSize } from './inode.ts';
 import type { ErofsInode, InodeTimes } from './inode.ts';
-import { dataLayout, nullBlock, slotSize, typeCodes } from './layout.ts';
+import { dataLayout, extendedInodeSize, nullBlock, slotSize, typeCodes } from './layout.ts';
 import { encodeText } from './names.ts';
 import type { SequentialOutput } from './output.ts';
 import { Placement } from './placement.ts';
@@ -145,13 +145,14 @@ function writeInodeArea(area: InodeArea, input: FinishInput): void {
   }));
   if (area.shared.length > 0) pieces.push({ offset: area.sharedBase });
   pieces.sort((a, b) => a.offset - b.offset);
+  const options = { input, sharedBase: area.sharedBase, scratch: scratchFor(area.nodes) };
   for (const { offset, node } of pieces) {
     output.zeros(start + offset - output.position);
     if (node === undefined) {
       output.write(area.shared);
       continue;
     }
-    output.write(encodeRecord(node, { input, sharedBase: area.sharedBase }));
+    output.write(encodeRecord(node, options));
     if (node.tailSize === 0) continue;
     const directory = area.planned.get(node);
     if (directory !== undefined) {
@@ -165,14 +166,32 @@ function writeInodeArea(area: InodeArea, input: FinishInput): void {
   }
 }
 
-/** The inode and its xattr body. */
-function encodeRecord(
-  node: TreeNode,
-  { input, sharedBase }: { readonly input: FinishInput; readonly sharedBase: number },
-): Uint8Array {
+interface Scratch {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+}
+
+/** One record's worth of memory, for all of them. */
+function scratchFor(nodes: readonly TreeNode[]): Scratch {
+  let size = extendedInodeSize;
+  for (const { xattrs } of nodes)
+    size = Math.max(size, extendedInodeSize + xattrAreaSize(xattrCount(xattrs)));
+  const bytes = new Uint8Array(size);
+  return { bytes, view: new DataView(bytes.buffer) };
+}
+
+interface RecordOptions {
+  readonly input: FinishInput;
+  readonly sharedBase: number;
+  readonly scratch: Scratch;
+}
+
+/** The inode and its xattr body; valid until the next call. */
+function encodeRecord(node: TreeNode, { input, sharedBase, scratch }: RecordOptions): Uint8Array {
   const extended = !isCompact(node, input);
   const count = xattrCount(node.xattrs);
-  const bytes = new Uint8Array(inodeSize(extended) + xattrAreaSize(count));
+  const bytes = scratch.bytes.subarray(0, inodeSize(extended) + xattrAreaSize(count));
+  bytes.fill(0);
   const inode: ErofsInode = {
     extended,
     layout: node.tailSize > 0 ? dataLayout.flatInline : dataLayout.flatPlain,
@@ -188,7 +207,7 @@ function encodeRecord(
     mtime: node.mtime,
     mtimeNsec: node.mtimeNsec,
   };
-  encodeInode(inode, new DataView(bytes.buffer), 0);
+  encodeInode(inode, scratch.view, 0);
   if (count > 0) encodeXattrBody(bytes.subarray(inodeSize(extended)), node.xattrs, sharedBase);
   return bytes;
 }

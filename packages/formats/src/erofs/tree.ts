@@ -46,11 +46,14 @@ export interface Times {
 export class Tree {
   readonly root: TreeNode;
   readonly #times: Times;
+  readonly #rootChildren = new Map<string, TreeNode>();
+  #lastPath: string | undefined;
+  #lastChildren = this.#rootChildren;
 
   /** @param times of directories nobody described */
   constructor(times: Times) {
     this.#times = times;
-    this.root = this.#implicitDirectory();
+    this.root = this.#implicitDirectory(this.#rootChildren);
   }
 
   find(path: string): TreeNode | undefined {
@@ -61,38 +64,51 @@ export class Tree {
 
   /** Adds a node, and directories on the way to it; a directory may be described again, nothing else may. */
   insert(path: string, node: TreeNode): void {
-    const names = splitPath(path);
-    const last = names.at(-1);
-    const known = this.find(path);
+    const split = path.lastIndexOf('/');
+    const name = path.slice(split + 1);
+    const siblings = name === '' ? undefined : this.#directory(path.slice(0, Math.max(0, split)));
+    const known = siblings === undefined ? this.find(path) : siblings.get(name);
     if (known?.children !== undefined && node.type === 'directory') {
       const { mode, uid, gid, mtime, mtimeNsec, xattrs } = node;
       Object.assign(known, { mode, uid, gid, mtime, mtimeNsec, xattrs });
       return;
     }
-    if (known !== undefined || last === undefined) {
-      throw new FormatError('not-encodable', `${path || '/'} is there already, as ${known?.type}`);
+    if (known !== undefined || siblings === undefined) {
+      throw new FormatError(
+        'not-encodable',
+        `${path || '/'} cannot be added: ${known?.type ?? 'nothing'} is there`,
+      );
     }
-    let directory = this.root;
-    for (const name of names.slice(0, -1)) {
-      let next = directory.children?.get(name);
+    encodeName(name);
+    siblings.set(name, node);
+  }
+
+  /** What a directory holds; it is made when it is not there. Files come directory by directory, so the last is kept. */
+  #directory(path: string): Map<string, TreeNode> {
+    if (path === this.#lastPath) return this.#lastChildren;
+    let children = this.#rootChildren;
+    for (const name of splitPath(path)) {
+      let next = children.get(name);
       if (next === undefined) {
         encodeName(name);
         next = this.#implicitDirectory();
-        directory.children?.set(name, next);
+        children.set(name, next);
       }
       if (next.children === undefined) {
         throw new FormatError('not-encodable', `${path}: ${JSON.stringify(name)} is not a directory`);
       }
-      directory = next;
+      ({ children } = next);
     }
-    encodeName(last);
-    directory.children?.set(last, node);
+    this.#lastPath = path;
+    this.#lastChildren = children;
+    return children;
   }
 
   /** Takes a name out again, with everything below it. */
   remove(path: string): boolean {
     const names = splitPath(path);
     const parent = this.find(names.slice(0, -1).join('/'));
+    this.#lastPath = undefined;
     return parent?.children?.delete(names.at(-1) ?? '') ?? false;
   }
 
@@ -129,8 +145,9 @@ export class Tree {
     return { nodes, directories };
   }
 
-  #implicitDirectory(): TreeNode {
-    return newNode('directory', { mode: 0o755, uid: 0, gid: 0, ...this.#times, xattrs: noXattrs });
+  #implicitDirectory(children = new Map<string, TreeNode>()): TreeNode {
+    const node = newNode('directory', { mode: 0o755, uid: 0, gid: 0, ...this.#times, xattrs: noXattrs });
+    return { ...node, children };
   }
 }
 

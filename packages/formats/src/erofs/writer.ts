@@ -88,6 +88,7 @@ export class ErofsWriter {
   readonly #tree: Tree;
   readonly #blockSize: number;
   readonly #options: ErofsWriterOptions;
+  readonly #bodies: BodyOptions;
   #open: FileBody | undefined;
   #finished = false;
 
@@ -108,6 +109,8 @@ export class ErofsWriter {
     this.#tails = options.tails ?? memoryTailStore();
     this.#tree = new Tree({ mtime: buildTime, mtimeNsec: buildTimeNsec });
     this.#output = new SequentialOutput(sink, buffer);
+    const scratch = new Uint8Array(blockSize);
+    this.#bodies = { output: this.#output, tails: this.#tails, blockSize, scratch };
     this.#output.zeros(headSize(blockSize));
   }
 
@@ -144,7 +147,7 @@ export class ErofsWriter {
     node.size = size;
     node.tailSize = this.#inlineTail(node);
     if (size > node.tailSize) node.firstBlock = this.#nextBlock();
-    const body = new FileBody(node, { output: this.#output, tails: this.#tails, blockSize: this.#blockSize });
+    const body = new FileBody(node, this.#bodies);
     this.#open = body;
     return body;
   }
@@ -266,6 +269,8 @@ interface BodyOptions {
   readonly output: SequentialOutput;
   readonly tails: TailStore;
   readonly blockSize: number;
+  /** One block to gather a tail in; only one body is open at a time. */
+  readonly scratch: Uint8Array;
 }
 
 class FileBody implements ErofsFileWriter {
@@ -273,41 +278,42 @@ class FileBody implements ErofsFileWriter {
   readonly #options: BodyOptions;
   /** Bytes still to go to blocks. */
   #blocksLeft: number;
-  #tail: Uint8Array | undefined;
-  #tailUsed = 0;
+  #tailLeft: number;
 
   constructor(node: TreeNode, options: BodyOptions) {
     this.#node = node;
     this.#options = options;
+    this.#tailLeft = node.tailSize;
     this.#blocksLeft = node.size - node.tailSize;
   }
 
   get remaining(): number {
-    return this.#blocksLeft + this.#node.tailSize - this.#tailUsed;
+    return this.#blocksLeft + this.#tailLeft;
   }
 
+  /** Space for blocks goes on into space for the tail where the buffer allows, so that one read can fill both. */
   space(): Uint8Array {
-    if (this.#blocksLeft > 0) return this.#options.output.space(this.#blocksLeft);
-    this.#tail ??= new Uint8Array(this.#node.tailSize);
-    return this.#tail.subarray(this.#tailUsed);
+    const { output, scratch } = this.#options;
+    if (this.#blocksLeft > 0) return output.space(this.remaining);
+    const { tailSize } = this.#node;
+    return scratch.subarray(tailSize - this.#tailLeft, tailSize);
   }
 
   commit(length: number): void {
-    const { output, tails, blockSize } = this.#options;
-    if (this.#blocksLeft > 0) {
-      if (length > this.#blocksLeft) throw new FormatError('not-encodable', 'a body longer than its size');
-      output.commit(length);
-      this.#blocksLeft -= length;
-      if (this.#blocksLeft === 0) output.align(blockSize);
+    const { output, blockSize } = this.#options;
+    if (length > this.remaining) throw new FormatError('not-encodable', 'a body longer than its size');
+    if (this.#blocksLeft === 0) {
+      this.#tailLeft -= length;
+      if (this.#tailLeft === 0 && length > 0)
+        this.#keepTail(this.#options.scratch.subarray(0, this.#node.tailSize));
       return;
     }
-    this.#tailUsed += length;
-    if (this.#tail === undefined || this.#tailUsed > this.#tail.length) {
-      throw new FormatError('not-encodable', 'a body longer than its size');
-    }
-    if (this.#tailUsed < this.#tail.length) return;
-    this.#node.tail = tails.append(this.#tail);
-    this.#tail = undefined;
+    const inBlocks = Math.min(length, this.#blocksLeft);
+    output.commit(inBlocks);
+    this.#blocksLeft -= inBlocks;
+    if (this.#blocksLeft > 0) return;
+    if (length > inBlocks) this.#takeTail(output.space(length - inBlocks));
+    output.align(blockSize);
   }
 
   push(bytes: Uint8Array): void {
@@ -319,5 +325,16 @@ class FileBody implements ErofsFileWriter {
       this.commit(piece.length);
       at += piece.length;
     }
+  }
+
+  /** The start of the tail, or all of it, that was written behind the blocks. */
+  #takeTail(bytes: Uint8Array): void {
+    this.#tailLeft -= bytes.length;
+    if (this.#tailLeft === 0) this.#keepTail(bytes);
+    else this.#options.scratch.set(bytes);
+  }
+
+  #keepTail(bytes: Uint8Array): void {
+    this.#node.tail = this.#options.tails.append(bytes);
   }
 }

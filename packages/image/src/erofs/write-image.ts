@@ -12,8 +12,12 @@ import type {
 import { ErofsWriter, sortByName } from '@osguard/formats/erofs';
 import { writeFully } from '../files/write.ts';
 
-/** Where the body of a regular file is: in memory, the whole of a file on the build host, or wherever `fill` has it. */
-export type ImageFileBody = Uint8Array | { readonly file: string } | { readonly size: number; readonly fill: ErofsFill };
+/** Where the body of a regular file is: in memory, in a file of the build host, or wherever `fill` has it. */
+export type ImageFileBody =
+  | Uint8Array
+  /** `size` bytes from the start of the file, or all of it when no size is given. */
+  | { readonly file: string; readonly size?: number }
+  | { readonly size: number; readonly fill: ErofsFill };
 
 export interface ImageFile extends ErofsMetadata {
   readonly type: 'file';
@@ -90,10 +94,15 @@ function addFile(writer: ErofsWriter, entry: ImageFile & { readonly path: string
   }
   const fd = openSync(body.file, 'r');
   try {
-    const stats = fstatSync(fd);
-    if (!stats.isFile()) throw new FormatError('not-encodable', `${body.file} is not a regular file`);
-    writer.addFile(path, { ...entry, size: stats.size }, (target) => readSync(fd, target));
+    const size = body.size ?? sizeOf(fd, body.file);
+    writer.addFile(path, { ...entry, size }, (target) => readSync(fd, target));
   } finally {
     closeSync(fd);
   }
+}
+
+function sizeOf(fd: number, file: string): number {
+  const stats = fstatSync(fd);
+  if (!stats.isFile()) throw new FormatError('not-encodable', `${file} is not a regular file`);
+  return stats.size;
 }
