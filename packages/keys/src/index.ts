@@ -14,5 +14,6 @@ export { describeKeys } from './describe.ts';
 export type { KeyDescription } from './describe.ts';
 export { makeVariableStore, signatureOwner, signVariableUpdate } from './firmware.ts';
 export type { MakeVariableStoreOptions, VariableUpdateRequest } from './firmware.ts';
+export { signDsse } from './sign-dsse.ts';
 export { signPe } from './sign-pe.ts';
 export { signIpePolicy, signRootHash } from './sign-kernel.ts';

@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { before, after, test } from 'node:test';
 import { verifyIpePolicySignature, verifyRootHashSignature, allSignersGood } from '@osguard/formats/cms';
+import { certificateDsseKey, parseDsse, verifyDsse } from '@osguard/formats/dsse';
 import {
   assertRole,
   describeKeys,
@@ -18,6 +19,7 @@ import {
   keyRoles,
   KeysError,
   loadKeyring,
+  signDsse,
   signIpePolicy,
   signRootHash,
 } from '@osguard/keys';
@@ -118,6 +120,7 @@ test(
 
 test('a role signs its own things only', async () => {
   const rootHash = 'ab'.repeat(32);
+  const payload = Buffer.from('a release');
   for (const role of keyRoles) {
     const signer = await keyring.signer(role);
     const trusted = [signer.certificate];
@@ -126,6 +129,15 @@ test('a role signs its own things only', async () => {
       assert.ok(allSignersGood(verifyRootHashSignature(p7s, rootHash, { trusted })));
     } else {
       await assert.rejects(signRootHash(signer, rootHash), code('wrong-role'));
+    }
+    if (role === 'release') {
+      const envelope = parseDsse(await signDsse(signer, { payloadType: 'text/plain', payload }));
+      assert.deepEqual(Buffer.from(envelope.payload), payload);
+      assert.deepEqual(verifyDsse(envelope, [certificateDsseKey(signer.certificate)]).signedBy, [
+        'CN=osguard release',
+      ]);
+    } else {
+      await assert.rejects(signDsse(signer, { payloadType: 'text/plain', payload }), code('wrong-role'));
     }
     if (role === 'boot') {
       const p7b = await signIpePolicy(signer, 'policy_name=x policy_version=0.0.0\n');
