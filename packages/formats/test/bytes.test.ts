@@ -4,6 +4,8 @@ import fc from 'fast-check';
 import {
   ByteReader,
   ByteWriter,
+  decodeText,
+  encodeText,
   FormatError,
   fromHex,
   segmentSource,
@@ -103,4 +105,19 @@ test('segments read like the bytes they stand for', () => {
   const piece = { offset: 4, body: sourceOf(new Uint8Array(4)) };
   assert.throws(() => segmentSource([piece, piece], 100), { code: 'not-encodable' });
   assert.throws(() => segmentSource([piece], 7), { code: 'not-encodable' });
+});
+
+test('any bytes become text and come back', () => {
+  const pieces = fc.oneof(
+    fc.uint8Array({ maxLength: 8 }),
+    fc.string({ unit: 'binary', maxLength: 4 }).map((text) => new Uint8Array(Buffer.from(text))),
+  );
+  fc.assert(
+    fc.property(fc.array(pieces, { maxLength: 6 }), (parts) => {
+      const bytes = Buffer.concat(parts);
+      assert.deepEqual([...encodeText(decodeText(bytes))], [...bytes]);
+    }),
+  );
+  assert.equal(decodeText(Uint8Array.of(0x61, 0xff)), 'a\udcff');
+  assert.throws(() => encodeText('\ud800'), { code: 'not-encodable' });
 });

@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { sourceOf } from '@osguard/formats/bytes';
+import { decodeText, sourceOf } from '@osguard/formats/bytes';
 import { readTar, safePath, writeTar } from '@osguard/formats/tar';
 import type { TarReadEntry, TarWriteEntry } from '@osguard/formats/tar';
 import { judge, noJudge, scratch } from '@osguard/testkit';
@@ -149,6 +149,7 @@ test('extended attributes go both ways', { skip: !tar && noJudge('tar') }, (t) =
 const isRoot = process.getuid?.() === 0;
 const base = { mode: 0o755, uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
 const mtime = { seconds: 1_600_000_000, nanoseconds: 250_000_000 };
+const notUtf8 = Buffer.from('d/latin1-\xe9', 'latin1');
 const ours: readonly TarWriteEntry[] = [
   { ...base, mtime, path: 'd', kind: 'directory' },
   { ...base, mtime, path: `d/${tricky}`, kind: 'file', body: sourceOf(content) },
@@ -156,6 +157,7 @@ const ours: readonly TarWriteEntry[] = [
   { ...base, mtime, path: 'd/h', kind: 'hardlink', linkPath: 'd/f' },
   { ...base, mtime, path: 'd/s', kind: 'symlink', linkPath: `/${'x/'.repeat(100)}é` },
   { ...base, mtime, path: 'd/p', kind: 'fifo' },
+  { ...base, mtime, path: decodeText(notUtf8), kind: 'file', body: sourceOf(content) },
   ...(isRoot ? [{ ...base, mtime, path: 'd/c', kind: 'character-device', major: 1, minor: 3 } as const] : []),
   { ...base, mtime, path: 'd/big-ids', kind: 'file', uid: 3_000_000_000, gid: 2_097_152 },
 ];
@@ -177,6 +179,7 @@ for (const [what, tool] of [
     const unpacked = tool.run(['-xpf', path, '-C', dir.path, ...exclude]);
     assert.equal(unpacked.status, 0, unpacked.stderr);
     assert.deepEqual(readFileSync(dir.file(`d/${tricky}`)), content);
+    assert.deepEqual(readFileSync(Buffer.concat([Buffer.from(`${dir.path}/`), notUtf8])), content);
     assert.equal(lstatSync(dir.file('d/f')).ino, lstatSync(dir.file('d/h')).ino);
     assert.equal(lstatSync(dir.file('d/f')).mode & 0o7777, 0o4755);
     assert.equal(lstatSync(dir.file('d/f')).mtimeMs, 1_600_000_000_250);

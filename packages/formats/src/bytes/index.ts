@@ -10,3 +10,4 @@ export { equalBytes, fromHex, toHex } from './hex.ts';
 export { encodeGuid, nilGuid, parseGuid } from './guid.ts';
 export { segmentSource } from './segments.ts';
 export type { Segment } from './segments.ts';
+export { decodeText, encodeText } from './text.ts';

@@ -4,9 +4,10 @@
  */
 
 import type { ByteSource } from '../bytes/index.ts';
+import { encodeText } from '../bytes/index.ts';
 
 export interface CpioAttributes {
-  /** Relative, slash-separated, without dot components. */
+  /** Relative, slash-separated, without dot components; bytes that are not UTF-8 as decodeText has them. */
   readonly path: string;
   /** Permission bits, 0 to 0o7777. */
   readonly mode: number;
@@ -55,7 +56,7 @@ export const maxPath = 4096;
 
 /** Why the kernel would not make a file of this name where it says, or undefined when it would. */
 export function pathProblem(path: string): string | undefined {
-  if (Buffer.byteLength(path) >= maxPath) return `is longer than ${maxPath - 1} bytes`;
+  if (encodeText(path).length >= maxPath) return `is longer than ${maxPath - 1} bytes`;
   if (path.includes('\0')) return 'has a NUL';
   if (path === trailer) return 'is the name of the end mark';
   if (path.split('/').some((part) => part === '' || part === '.' || part === '..')) {

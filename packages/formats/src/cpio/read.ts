@@ -1,7 +1,7 @@
 /** Reads newc archives, several in a row as initrds have them, with zeros between. */
 
 import type { ByteSource } from '../bytes/index.ts';
-import { FormatError, sliceSource } from '../bytes/index.ts';
+import { decodeText, FormatError, sliceSource } from '../bytes/index.ts';
 import type { CpioKind } from './entry.ts';
 import { headerSize, maxPath, trailer, typeBits } from './entry.ts';
 
@@ -40,7 +40,6 @@ export interface ReadCpioOptions {
 }
 
 const kinds = new Map<number, CpioKind>(kindsByBits());
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const zeroChunk = 65_536;
 
 interface Header {
@@ -154,7 +153,7 @@ function readTarget(body: ByteSource, offset: number): string {
   }
   const bytes = body.read(0, body.size);
   // Some writers count a terminating NUL; inside, it would hide what follows.
-  const text = decodeText(bytes.at(-1) === 0 ? bytes.subarray(0, -1) : bytes, offset);
+  const text = decodeText(bytes.at(-1) === 0 ? bytes.subarray(0, -1) : bytes);
   if (text.includes('\0')) throw new FormatError('malformed', 'a symlink target with a NUL', { offset });
   return text;
 }
@@ -204,15 +203,7 @@ function decodeName(bytes: Uint8Array, offset: number): string {
   if (bytes.indexOf(0) !== bytes.length - 1) {
     throw new FormatError('malformed', 'a name whose NUL is not its last byte', { offset });
   }
-  return decodeText(bytes.subarray(0, -1), offset);
-}
-
-function decodeText(bytes: Uint8Array, offset: number): string {
-  try {
-    return utf8.decode(bytes);
-  } catch (cause) {
-    throw new FormatError('unsupported', 'a name that is not UTF-8', { offset, cause });
-  }
+  return decodeText(bytes.subarray(0, -1));
 }
 
 function verifySum(body: ByteSource, header: Header, offset: number): void {

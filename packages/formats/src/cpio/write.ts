@@ -4,7 +4,7 @@
  */
 
 import type { ByteSource } from '../bytes/index.ts';
-import { FormatError } from '../bytes/index.ts';
+import { encodeText, FormatError } from '../bytes/index.ts';
 import type { CpioAttributes, CpioEntry } from './entry.ts';
 import { headerSize, maxPath, pathProblem, trailer, typeBits } from './entry.ts';
 
@@ -50,7 +50,7 @@ export function* writeCpio(entries: Iterable<CpioEntry>): Generator<Uint8Array, 
       yield* chunks(entry.body);
     } else if (entry.kind === 'symlink') {
       yield encodeHeader(entry.path, header);
-      const target = Buffer.from(entry.target);
+      const target = encodeText(entry.target);
       yield Buffer.concat([target, padding(target.length)]);
     } else {
       yield encodeHeader(entry.path, header);
@@ -93,7 +93,7 @@ function headerOf(entry: CpioEntry, ino: number): Header {
 function sizeOf(entry: CpioEntry): number {
   if (entry.kind === 'file') return entry.body.size;
   if (entry.kind !== 'symlink') return 0;
-  const size = Buffer.byteLength(entry.target);
+  const size = encodeText(entry.target).length;
   if (size === 0 || size >= maxPath || entry.target.includes('\0')) {
     throw refuse(entry.path, `its target must have 1 to ${maxPath - 1} bytes and no NUL`);
   }
@@ -103,7 +103,8 @@ function sizeOf(entry: CpioEntry): number {
 /** Header, name, NUL and the zeros that bring them to a multiple of 4 bytes. */
 function encodeHeader(path: string, header: Header): Uint8Array {
   const { ino, mode, uid, gid, nlink, mtime, size, rdevMajor, rdevMinor } = header;
-  const nameSize = Buffer.byteLength(path) + 1;
+  const name = encodeText(path);
+  const nameSize = name.length + 1;
   const fields = [ino, mode, uid, gid, nlink, mtime, size, 0, 0, rdevMajor, rdevMinor, nameSize, 0];
   let text = '070701';
   for (const field of fields) {
@@ -114,7 +115,7 @@ function encodeHeader(path: string, header: Header): Uint8Array {
   }
   const bytes = Buffer.alloc(headerSize + nameSize + padding(headerSize + nameSize).length);
   bytes.write(text, 'latin1');
-  bytes.write(path, headerSize);
+  bytes.set(name, headerSize);
   return bytes;
 }
 

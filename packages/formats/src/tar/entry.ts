@@ -1,4 +1,7 @@
-/** What a tar archive holds: POSIX.1-2017 pax(1), "pax Interchange Format" and "ustar Interchange Format". */
+/**
+ * What a tar archive holds: POSIX.1-2017 pax(1), "pax Interchange Format" and "ustar Interchange Format".
+ * Names that are not UTF-8 are strings as decodeText makes them.
+ */
 
 export type TarKind =
   | 'file'

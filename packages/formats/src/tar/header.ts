@@ -5,7 +5,6 @@
 
 import { FormatError } from '../bytes/index.ts';
 import { blockSize } from './entry.ts';
-import { untilNul } from './text.ts';
 
 /** Texts stay views of the block: writers cut what a pax header says in full, even inside a character. */
 export interface RawHeader {
@@ -62,6 +61,12 @@ export function parseHeaderBlock(block: Uint8Array, base: number): RawHeader {
     major: known ? size(329, 8, 'device major') : 0,
     minor: known ? size(337, 8, 'device minor') : 0,
   };
+}
+
+/** The bytes before the first NUL, or all of them. */
+export function untilNul(field: Uint8Array): Uint8Array {
+  const end = field.indexOf(0);
+  return end < 0 ? field : field.subarray(0, end);
 }
 
 export function isZeroBlock(block: Uint8Array): boolean {

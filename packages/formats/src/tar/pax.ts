@@ -3,9 +3,8 @@
  * keywords of star (SCHILY.*), libarchive (LIBARCHIVE.*) and GNU (GNU.sparse.*).
  */
 
-import { equalBytes, FormatError } from '../bytes/index.ts';
+import { decodeText, encodeText, equalBytes, FormatError } from '../bytes/index.ts';
 import type { TarTime } from './entry.ts';
-import { decodeText } from './text.ts';
 
 /** What extended headers say about an entry; absent: nothing. */
 export interface PaxValues {
@@ -79,7 +78,7 @@ function* records(bytes: Uint8Array, base: number): Generator<PaxRecord, void, u
     const body = bytes.subarray(start, Math.max(start, end - 1));
     const equals = body.indexOf(0x3d);
     if (equals < 1) throw broken('without a keyword');
-    const keyword = decodeText(body.subarray(0, equals), 'pax keyword', offset);
+    const keyword = decodeText(body.subarray(0, equals));
     if (keyword.includes('\0')) throw broken('whose keyword has a NUL');
     yield { keyword, value: Buffer.from(body.subarray(equals + 1)), offset };
     at = end;
@@ -161,7 +160,7 @@ function parseXattr(
 
 function parseString(value: Buffer, keyword: string, offset: number): string {
   if (value.includes(0)) throw new FormatError('malformed', `pax ${keyword} has a NUL`, { offset });
-  return decodeText(value, `pax ${keyword}`, offset);
+  return decodeText(value);
 }
 
 function parseDecimal(value: Buffer, keyword: string, offset: number): number {
@@ -191,11 +190,15 @@ function parseTime(value: Buffer, offset: number): TarTime {
   };
 }
 
-/** Records in the order of their keywords. @returns '' bytes when there are none. */
+/** Records in the order they are given; the same order for the same values is up to the caller. */
 export function encodePax(values: ReadonlyMap<string, string | Uint8Array>): Uint8Array {
   const pieces: Buffer[] = [];
-  for (const [keyword, value] of [...values].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    const rest = Buffer.concat([Buffer.from(` ${keyword}=`), Buffer.from(value), Buffer.from('\n')]);
+  for (const [keyword, value] of values) {
+    const rest = Buffer.concat([
+      encodeText(` ${keyword}=`),
+      typeof value === 'string' ? encodeText(value) : value,
+      Buffer.from('\n'),
+    ]);
     // The length counts its own digits.
     let length = rest.length + 1;
     while (rest.length + String(length).length !== length) length = rest.length + String(length).length;

@@ -3,14 +3,13 @@
  * is not a header is never copied.
  */
 
-import { FormatError } from '../bytes/index.ts';
+import { decodeText, FormatError } from '../bytes/index.ts';
 import type { TarReadEntry } from './entry.ts';
 import { blockSize, kindOfFlag } from './entry.ts';
 import type { RawHeader } from './header.ts';
-import { isZeroBlock, parseHeaderBlock } from './header.ts';
+import { isZeroBlock, parseHeaderBlock, untilNul } from './header.ts';
 import type { PaxValues } from './pax.ts';
 import { parsePax } from './pax.ts';
-import { decodeText, untilNul } from './text.ts';
 
 export interface TarSink {
   entry(entry: TarReadEntry): void;
@@ -29,7 +28,11 @@ export interface TarReaderOptions {
 }
 
 export interface TarReader {
-  /** @throws FormatError with the offset in the stream; the reader is of no use afterwards. */
+  /**
+   * The chunk may be reused when this returns: nothing of it is kept.
+   *
+   * @throws FormatError with the offset in the stream; the reader is of no use afterwards.
+   */
   push(chunk: Uint8Array): void;
   /** The stream has ended. @throws FormatError (`truncated`) when the archive had not. */
   end(): void;
@@ -197,8 +200,8 @@ class Machine implements TarReader {
     if (flag === 'x') this.#pax = parsePax(bytes, { base: offset, global: false });
     else if (flag === 'g')
       this.#global = mergeGlobal(this.#global, parsePax(bytes, { base: offset, global: true }));
-    else if (flag === 'L') this.#longName = decodeText(untilNul(bytes), 'long name', offset);
-    else this.#longLink = decodeText(untilNul(bytes), 'long link name', offset);
+    else if (flag === 'L') this.#longName = decodeText(untilNul(bytes));
+    else this.#longLink = decodeText(untilNul(bytes));
     this.#pad();
   }
 
@@ -268,8 +271,7 @@ interface EntryContext {
 function makeEntry(header: RawHeader, context: EntryContext): TarReadEntry | undefined {
   const { pax, global, offset, start } = context;
   const { flag } = header;
-  const text = (bytes: Uint8Array, what: string): string => decodeText(bytes, what, offset);
-  const stored = pax?.path ?? context.longName ?? text(header.name, 'name');
+  const stored = pax?.path ?? context.longName ?? decodeText(header.name);
   const path = stored.replace(/(?<=[^/])\/+$/, '');
   if (flag === 'V' && header.size === 0) return undefined;
   if (flag === 'S') {
@@ -294,7 +296,7 @@ function makeEntry(header: RawHeader, context: EntryContext): TarReadEntry | und
     });
   }
   const isLink = kind === 'hardlink' || kind === 'symlink';
-  const linkPath = isLink ? (pax?.linkPath ?? context.longLink ?? text(header.linkName, 'link name')) : '';
+  const linkPath = isLink ? (pax?.linkPath ?? context.longLink ?? decodeText(header.linkName)) : '';
   if (path === '' || (isLink && linkPath === '')) {
     throw new FormatError('malformed', path === '' ? 'an empty name' : 'an empty link target', { offset });
   }
@@ -306,8 +308,8 @@ function makeEntry(header: RawHeader, context: EntryContext): TarReadEntry | und
     mode: header.mode,
     uid: pax?.uid ?? global?.uid ?? header.uid,
     gid: pax?.gid ?? global?.gid ?? header.gid,
-    uname: pax?.uname ?? global?.uname ?? text(header.uname, 'user name'),
-    gname: pax?.gname ?? global?.gname ?? text(header.gname, 'group name'),
+    uname: pax?.uname ?? global?.uname ?? decodeText(header.uname),
+    gname: pax?.gname ?? global?.gname ?? decodeText(header.gname),
     mtime: pax?.mtime ?? global?.mtime ?? { seconds: header.mtime, nanoseconds: 0 },
     linkPath,
     major: isDevice ? header.major : 0,

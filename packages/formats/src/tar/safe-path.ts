@@ -1,6 +1,6 @@
 /** Paths from archives are hostile until they are known to stay where they are unpacked. */
 
-import { FormatError } from '../bytes/index.ts';
+import { encodeText, FormatError } from '../bytes/index.ts';
 
 /** Limits of Linux: NAME_MAX and PATH_MAX (with its NUL). Bytes. */
 const maxName = 255;
@@ -20,11 +20,11 @@ export function safePath(path: string, offset?: number): string {
     new FormatError('malformed', `${JSON.stringify(path.slice(0, 200))} ${why}`, where);
   if (path.startsWith('/')) throw refuse('is absolute');
   if (path.includes('\0')) throw refuse('has a NUL');
-  if (Buffer.byteLength(path) >= maxPath) throw refuse(`is longer than ${maxPath - 1} bytes`);
+  if (encodeText(path).length >= maxPath) throw refuse(`is longer than ${maxPath - 1} bytes`);
   const parts = path.split('/').filter((part) => part !== '' && part !== '.');
   for (const part of parts) {
     if (part === '..') throw refuse('climbs out with ..');
-    if (Buffer.byteLength(part) > maxName) throw refuse(`has a name longer than ${maxName} bytes`);
+    if (encodeText(part).length > maxName) throw refuse(`has a name longer than ${maxName} bytes`);
   }
   return parts.join('/');
 }

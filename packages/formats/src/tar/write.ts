@@ -55,6 +55,9 @@ export function encodeTarHeader(entry: TarHeaderEntry): Uint8Array {
   const { mtime, uid, gid, size = 0, uname = '', gname = '', linkPath = '', xattrs = new Map() } = entry;
   const path = entry.kind === 'directory' ? `${entry.path}/` : entry.path;
   const pax = new Map<string, string | Uint8Array>();
+  // POSIX wants UTF-8 in pax headers unless the first record says that texts are bytes.
+  const texts = [path, linkPath, uname, gname];
+  if (!texts.every((text) => text.isWellFormed())) pax.set('hdrcharset', 'BINARY');
   const place = splitPath(path);
   if (place === undefined) pax.set('path', path);
   if (!fits(linkPath, 100)) pax.set('linkpath', linkPath);
@@ -65,10 +68,11 @@ export function encodeTarHeader(entry: TarHeaderEntry): Uint8Array {
   if (!fits(gname, 31)) pax.set('gname', gname);
   const plainTime = mtime.nanoseconds === 0 && mtime.seconds >= 0 && mtime.seconds <= maxOctal11;
   if (!plainTime) pax.set('mtime', timeText(mtime));
-  for (const [name, value] of xattrs) pax.set(`SCHILY.xattr.${name}`, value);
+  for (const [name, value] of [...xattrs].sort(([a], [b]) => (a < b ? -1 : 1)))
+    pax.set(`SCHILY.xattr.${name}`, value);
   // What the pax header says is left zero or cut here: readers that know pax do not look at it.
   const block = encodeBlock({
-    name: place?.name ?? cut(path, 100),
+    name: place?.name ?? standIn(path, 100),
     prefix: place?.prefix ?? '',
     mode: entry.mode,
     uid: uid > maxOctal7 ? 0 : uid,
@@ -76,9 +80,9 @@ export function encodeTarHeader(entry: TarHeaderEntry): Uint8Array {
     size: size > maxOctal11 ? 0 : size,
     mtime: plainTime ? mtime.seconds : Math.min(Math.max(mtime.seconds, 0), maxOctal11),
     flag: flagOfKind[entry.kind],
-    linkName: cut(linkPath, 100),
-    uname: cut(uname, 31),
-    gname: cut(gname, 31),
+    linkName: standIn(linkPath, 100),
+    uname: standIn(uname, 31),
+    gname: standIn(gname, 31),
     major: entry.major ?? 0,
     minor: entry.minor ?? 0,
   });
@@ -86,7 +90,7 @@ export function encodeTarHeader(entry: TarHeaderEntry): Uint8Array {
   const records = encodePax(pax);
   const extension = encodeBlock({
     ...emptyBlock,
-    name: cut(`PaxHeaders/${entry.path.split('/').at(-1) ?? ''}`, 100),
+    name: standIn(`PaxHeaders/${entry.path.split('/').at(-1) ?? ''}`, 100),
     size: records.length,
     flag: 'x',
   });
@@ -99,8 +103,7 @@ function assertEncodable(entry: TarHeaderEntry): void {
   const { path, kind, size = 0, linkPath = '', major = 0, minor = 0, mode, uid, gid, mtime } = entry;
   if (path === '' || path.endsWith('/')) throw refuse('an empty name or one that ends in a slash');
   const texts = [path, linkPath, entry.uname ?? '', entry.gname ?? '', ...(entry.xattrs?.keys() ?? [])];
-  if (texts.some((text) => text.includes('\0') || !text.isWellFormed()))
-    throw refuse('a NUL or half a surrogate pair');
+  if (texts.some((text) => text.includes('\0'))) throw refuse('a NUL');
   for (const name of entry.xattrs?.keys() ?? []) {
     if (name === '' || name.includes('=')) throw refuse(`attribute ${JSON.stringify(name)}`);
   }
@@ -135,11 +138,10 @@ function fits(text: string, length: number): boolean {
   return text.length <= length && /^[\u0001-\u007f]*$/.test(text);
 }
 
-/** The first bytes of the UTF-8 form, whole characters only. */
-function cut(text: string, length: number): string {
-  let end = Math.min(text.length, length);
-  while (Buffer.byteLength(text.slice(0, end)) > length || !text.slice(0, end).isWellFormed()) end -= 1;
-  return text.slice(0, end);
+/** What stands in the header block for a text that the pax header has in full. */
+function standIn(text: string, length: number): string {
+  // eslint-disable-next-line no-control-regex
+  return text.replace(/[^\u0001-\u007f]/gu, '_').slice(0, length);
 }
 
 function timeText({ seconds, nanoseconds }: TarTime): string {
