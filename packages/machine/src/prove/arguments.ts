@@ -29,9 +29,9 @@ function volumes(files: ProofFiles, name: keyof ProofFiles['volumes']): Readonly
 }
 
 function describe(files: ProofFiles, name: keyof ProofFiles['volumes']): Readonly<Record<string, unknown>> {
-  const { volume, signature }: TestVolume = files.volumes[name];
+  const { volume, path, signature }: TestVolume = files.volumes[name];
   return {
-    device: `/dev/disk/by-id/virtio-volume${Object.keys(files.volumes).indexOf(name)}`,
+    device: path,
     rootHash: volume.rootHash,
     hashOffset: volume.hashOffset,
     ...(signature !== undefined && { signature }),

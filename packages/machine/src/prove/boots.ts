@@ -33,11 +33,12 @@ export interface ProofContext {
   /** Called with every row as soon as it is decided. */
   readonly onRow: (row: Row) => void;
   readonly signal?: AbortSignal;
+  /** File the console is written to as it comes. */
+  readonly consoleLog?: string;
   /** Milliseconds until the intruder must have answered; TCG on a busy machine needs minutes. */
   readonly patience: number;
 }
 
-export const stopped = /Kernel panic|Power down|System halted|osguard: /;
 /** Only of firmware refusals: `failed to load Boot0001 "…" from PciRoot(0x0)/…: Access Denied`. */
 const refusedImage =
   /BdsDxe: failed to (?:load|start) (Boot[0-9A-F]{4}) .*: (Access Denied|Security Violation)/;
@@ -61,7 +62,6 @@ export async function mainBoot(context: ProofContext, rows: readonly AttackRow[]
     onRow(row);
   };
   const wanted = (id: string): AttackRow | undefined => rows.find((row) => row.id === id);
-  const volumes = Object.values(files.volumes);
   await using machine = await startProofMachine(context, {
     disks: [
       ...files.tampered.map((disk, index) => bootDisk(disk.path, index)),
@@ -74,13 +74,6 @@ export async function mainBoot(context: ProofContext, rows: readonly AttackRow[]
         bootIndex: 90,
         serial: intruderSerialNumber,
       },
-      ...volumes.map(({ path }, index): DiskOptions => ({
-        path,
-        format: 'raw',
-        writes: 'readonly',
-        bootIndex: 91 + index,
-        serial: `volume${index}`,
-      })),
     ],
     smbios: [plantedCredential],
   });
@@ -248,6 +241,7 @@ function startProofMachine(context: ProofContext, options: ProofMachineOptions):
       disks: options.disks,
       smbios: options.smbios ?? [],
       onReset: 'exit',
+      ...(context.consoleLog !== undefined && { consoleLog: context.consoleLog }),
       ...(context.signal !== undefined && { signal: context.signal }),
     },
     context.sink,

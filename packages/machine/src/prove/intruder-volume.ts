@@ -24,6 +24,8 @@ export interface IntruderVolumeOptions {
   readonly tree: string;
   /** An unsigned kernel for kexec. */
   readonly kernel: Uint8Array;
+  /** Images of volumes he tries to open, by name. */
+  readonly volumes: ReadonlyMap<string, Uint8Array>;
   readonly salt: string;
 }
 
@@ -93,6 +95,7 @@ export function buildIntruderVolume(options: IntruderVolumeOptions): Volume {
     { path: 'bin/code', body: returning(42), mode: 0o755 },
     { path: 'bin/patch-me', body: returning(7), mode: 0o755 },
     { path: 'bin/kernel', body: options.kernel },
+    ...Array.from(options.volumes, ([name, body]): VolumeFile => ({ path: `volumes/${name}`, body })),
     {
       path: 'bin/script',
       body: text(`#!${intruderMount}/${python} -sSB\nimport os\nos._exit(42)\n`),

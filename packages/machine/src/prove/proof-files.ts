@@ -7,10 +7,10 @@ import type { ByteSource, Segment } from '@osguard/formats/bytes';
 import { segmentSource, sourceOf } from '@osguard/formats/bytes';
 import { writeFat } from '@osguard/formats/fat';
 import { appendSections, parsePe, readUkiSection, sectionBody, stripSignatures } from '@osguard/formats/pe';
-import type { Keyring } from '@osguard/keys';
+import type { Keyring, Signer } from '@osguard/keys';
 import { initKeys, loadKeyring, signIpePolicy, signPe, signRootHash } from '@osguard/keys';
 import { MachineError } from '../error.ts';
-import { answerProgram, buildIntruderVolume } from './intruder-volume.ts';
+import { answerProgram, buildIntruderVolume, intruderMount } from './intruder-volume.ts';
 import { plantedInitrd } from './planted-initrd.ts';
 import type { Volume } from './volume.ts';
 import { buildVolume } from './volume.ts';
@@ -34,8 +34,9 @@ export interface BootDisk {
 }
 
 export interface TestVolume {
-  readonly path: string;
   readonly volume: Volume;
+  /** Its file on the intruder's volume. */
+  readonly path: string;
   /** Hex of a PKCS#7, as the agent takes it. */
   readonly signature?: string;
 }
@@ -72,10 +73,15 @@ export async function writeProofFiles(options: ProofFilesOptions): Promise<Proof
   const foreign = await foreignKeyring(folder);
   const boot = await keyring.signer('boot');
   const layers = await keyring.signer('layers');
-  const foreignLayers = await foreign.signer('layers');
 
   const kernel = section('.linux');
-  const intruder = buildIntruderVolume({ tree: options.intruderTree, kernel, salt: 'intruder' });
+  const volumes = await testVolumes(layers, await foreign.signer('layers'));
+  const intruder = buildIntruderVolume({
+    tree: options.intruderTree,
+    kernel,
+    volumes: new Map(Object.entries(volumes).map(([name, { volume }]) => [name, volume.bytes])),
+    salt: 'intruder',
+  });
   const cpio = plantedInitrd({
     volume: intruder,
     signature: await signRootHash(layers, intruder.rootHash),
@@ -93,15 +99,6 @@ export async function writeProofFiles(options: ProofFilesOptions): Promise<Proof
   add('uki-cmdline', withFlippedBit(uki, '.cmdline'));
   add('uki-section', withFlippedBit(uki, '.initrd'));
 
-  const volumeOf = async (name: string, signer?: typeof layers): Promise<TestVolume> => {
-    const volume = smallVolume(name);
-    const path = join(folder, `${name}.raw`);
-    await writeFile(path, volume.bytes);
-    const signature = signer && Buffer.from(await signRootHash(signer, volume.rootHash)).toString('hex');
-    return { path, volume, ...(signature !== undefined && { signature }) };
-  };
-  const signed = await volumeOf('signed', layers);
-  const swapped = await volumeOf('swapped');
   const paths = {
     intruder: join(folder, 'intruder.raw'),
     kernel: join(folder, 'vmlinuz'),
@@ -115,13 +112,7 @@ export async function writeProofFiles(options: ProofFilesOptions): Promise<Proof
     tampered,
     planted: writeBootDisk(join(folder, 'planted.raw'), planted),
     intruder: { path: paths.intruder, volume: intruder },
-    volumes: {
-      unsigned: await volumeOf('unsigned'),
-      foreign: await volumeOf('foreign', foreignLayers),
-      signed,
-      // The right signer's signature, but of another volume.
-      swapped: { ...swapped, ...(signed.signature !== undefined && { signature: signed.signature }) },
-    },
+    volumes,
     policies: {
       foreign: base64(await signIpePolicy(await foreign.signer('boot'), openPolicy('osguard', '9.9.9'))),
       older: base64(await signIpePolicy(boot, openPolicy('osguard', '0.0.0'))),
@@ -137,6 +128,29 @@ async function foreignKeyring(folder: string): Promise<Keyring> {
   const directory = join(folder, 'foreign-keys');
   await initKeys(directory, { name: 'foreign', roles: ['boot', 'layers'], rsaBits: { layers: 2048 } });
   return loadKeyring(directory);
+}
+
+async function testVolumes(layers: Signer, foreign: Signer): Promise<ProofFiles['volumes']> {
+  const make = async (name: string, signer?: Signer): Promise<TestVolume> => {
+    const volume = smallVolume(name);
+    const signature = signer && Buffer.from(await signRootHash(signer, volume.rootHash)).toString('hex');
+    return {
+      volume,
+      path: `${intruderMount}/volumes/${name}`,
+      ...(signature !== undefined && { signature }),
+    };
+  };
+  const signed = await make('signed', layers);
+  return {
+    unsigned: await make('unsigned'),
+    foreign: await make('foreign', foreign),
+    signed,
+    // The right signer's signature, but of another volume.
+    swapped: {
+      ...(await make('swapped')),
+      ...(signed.signature !== undefined && { signature: signed.signature }),
+    },
+  };
 }
 
 function smallVolume(name: string): Volume {

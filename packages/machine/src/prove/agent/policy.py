@@ -81,11 +81,15 @@ def selinux_state():
 
 
 def selinux_off(_args):
+    before = selinux_state()
     attempts = [attempt("setenforce 0", lambda: write_control(f"{SELINUX}/enforce", b"0"))]
     attempts.append(attempt("selinuxfs mounted elsewhere", lambda: other_mount("selinuxfs", "enforce")))
     if os.path.exists(f"{SELINUX}/disable"):
-        attempts.append(attempt("selinux/disable", lambda: write_control(f"{SELINUX}/disable", b"1")))
-    return attempts, selinux_state()
+        said = attempt("selinux/disable", lambda: write_control(f"{SELINUX}/disable", b"1"))
+        # The file is kept for old programs; a write is taken and does nothing. What counts is what is enforced.
+        after = selinux_state()
+        attempts.append(Attempt(not after.succeeded, f"{said.detail}; afterwards {after.detail}"))
+    return attempts, before
 
 
 def selinux_load(_args):
