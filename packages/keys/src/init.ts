@@ -32,6 +32,8 @@ export interface InitKeysOptions {
   readonly now?: () => number;
   /** For serial numbers. */
   readonly random?: (length: number) => Uint8Array;
+  /** Aborting leaves nothing behind. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -58,6 +60,7 @@ export async function initKeys(directory: string, options: InitKeysOptions = {})
     const notBefore = Math.floor(now() / 1000) * 1000;
     const notAfter = notBefore + validDays * dayMilliseconds;
     for (const role of roles) {
+      options.signal?.throwIfAborted();
       const rsaBits = options.rsaBits?.[role] ?? roleFacts[role].rsaBits;
       await writeRole(partial, role, { name, rsaBits, notBefore, notAfter, serial: newSerial(random) });
     }

@@ -70,6 +70,51 @@ test('a failure half-way leaves nothing', async () => {
   assert.ok(!readdirSync(dir.path).some((name) => name.startsWith('half')));
 });
 
+test('an aborted run leaves nothing', async () => {
+  const abort = new AbortController();
+  let asked = 0;
+  const random = (length: number): Uint8Array => {
+    asked += 1;
+    if (asked === 2) abort.abort();
+    return new Uint8Array(length);
+  };
+  const running = initKeys(dir.file('stopped'), {
+    random,
+    signal: abort.signal,
+    roles: ['boot', 'measure', 'exchange'],
+  });
+  await assert.rejects(running, { name: 'AbortError' });
+  assert.ok(!readdirSync(dir.path).some((name) => name.startsWith('stopped')));
+});
+
+test(
+  'a certificate made elsewhere has the role of its file name',
+  { skip: judge('openssl') ? false : noJudge('openssl') },
+  async () => {
+    mkdirSync(dir.file('elsewhere'));
+    const args = [
+      'req',
+      '-x509',
+      '-newkey',
+      'rsa:2048',
+      '-nodes',
+      '-subj',
+      '/CN=mkosi of somebody',
+      '-keyout',
+      'usr.key',
+      '-out',
+      'usr.pem',
+    ];
+    assert.equal(judge('openssl')?.run(args, { cwd: dir.file('elsewhere') }).status, 0);
+    const ring = await loadKeyring(dir.file('elsewhere'));
+    const p7s = await signRootHash(await ring.signer('usr'), 'cd'.repeat(32));
+    assert.ok(
+      allSignersGood(verifyRootHashSignature(p7s, 'cd'.repeat(32), { trusted: ring.certificates('usr') })),
+    );
+    await assert.rejects(signIpePolicy(await ring.signer('usr'), 'x'), code('wrong-role'));
+  },
+);
+
 test('two runs at once: one wins, the other leaves nothing', async () => {
   const options = { roles: ['boot'] } as const;
   const results = await Promise.allSettled([1, 2].map(() => initKeys(dir.file('race'), options)));

@@ -37,7 +37,10 @@ export interface UkiParts {
 
 /** The unsigned image. @throws FormatError when a part is unusable or the stub has no room. */
 export function buildUki(parts: UkiParts): ByteSource {
-  parsePe(parts.linux);
+  const { machine } = parsePe(parts.stub);
+  if (parsePe(parts.linux).machine !== machine) {
+    throw new FormatError('not-encodable', 'the kernel and the stub are for different processors');
+  }
   if (parts.cmdline !== undefined && /[\0\n]/.test(parts.cmdline)) {
     throw new FormatError('not-encodable', 'kernel command line: one line without NUL');
   }
