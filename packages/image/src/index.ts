@@ -1,0 +1,7 @@
+export { ImageError } from './error.ts';
+export type { ImageErrorCode } from './error.ts';
+export { definitionJsonSchema, loadDefinition } from './definition/index.ts';
+export { openFileSource } from './files/source.ts';
+export type { FileSource } from './files/source.ts';
+export { openRelease } from './release/folder.ts';
+export type { ReleaseFolder } from './release/folder.ts';
