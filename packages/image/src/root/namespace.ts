@@ -37,6 +37,8 @@ export interface NamespaceStage {
   readonly script?: string | undefined;
   /** File that receives the root as a tar archive when the stage is done. */
   readonly output?: string | undefined;
+  /** Only these paths in the root are written; all of it when absent. */
+  readonly outputs?: readonly string[];
   /** Paths in the root removed before the archive is written. */
   readonly remove?: readonly string[];
 }
@@ -49,6 +51,7 @@ export async function runInNamespace(job: NamespaceJob): Promise<void> {
   const isRoot = process.getuid?.() === 0;
   const args = [
     `--mode=${isRoot ? 'root' : 'unshare'}`,
+    '--quiet',
     '--variant=custom',
     '--skip=setup,update,cleanup,check',
     '--format=null',

@@ -53,6 +53,15 @@ const leftovers: readonly string[] = [
   'vmlinuz.old',
 ];
 
+/** While installing, these showed what was mounted on them. */
+const mountPoints: ReadonlyMap<string, number> = new Map([
+  ['dev', 0o755],
+  ['proc', 0o555],
+  ['run', 0o755],
+  ['sys', 0o555],
+  ['tmp', 0o1777],
+]);
+
 /** Keys a package makes for the machine it is installed on: one key for all hosts would be no secret. */
 const generatedKeys = [
   /^etc\/ssh\/ssh_host_[a-z0-9]+_key(?:\.pub)?$/,
@@ -70,6 +79,7 @@ export function normalizeTree(tree: RootTree, time: number): NormalizeReport {
     if (!path.endsWith('/*')) tree.remove(path);
     else for (const name of tree.names(path.slice(0, -2))) tree.remove(path.slice(0, -1) + name);
   }
+  for (const [path, mode] of mountPoints) tree.putDirectory(path, { mode });
   const keys: string[] = [];
   tree.root.mtime = time;
   tree.root.mode = 0o755;

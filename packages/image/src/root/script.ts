@@ -56,7 +56,7 @@ const create = [
   'tar --create --directory="$root" --format=posix --sort=name --numeric-owner --one-file-system',
   "--xattrs --xattrs-include='*' --xattrs-exclude='security.selinux' --pax-option=delete=atime,delete=ctime",
   ...notArchived.map((pattern) => `--exclude='${pattern}'`),
-  '--file=- .',
+  '--file=-',
 ].join(' ');
 
 /** The folders the kernel fills. Where nodes cannot be made (a user namespace), the outer ones are bound instead. */
@@ -106,12 +106,13 @@ export function namespaceScript({ stages, time, memory }: NamespaceJob): string 
 function stageSteps(stage: NamespaceStage, index: number, time: number): string[] {
   const input = firstDescriptor + 2 * index;
   const output = input + 1;
+  const paths = (stage.outputs ?? ['.']).map((path) => quote(path)).join(' ');
   return [
     `${extract} <&${input}`,
     ...(index === 0 ? [kernelFolders] : []),
     ...(stage.script === undefined ? [] : [inRoot(stage.script, time)]),
     ...(stage.remove ?? []).map((path) => `rm -rf -- "$root"/${quote(path)}`),
-    ...(stage.output === undefined ? [] : [`${create} >&${output}`]),
+    ...(stage.output === undefined ? [] : [`${create} ${paths} >&${output}`]),
     // The reader of this output goes on when it ends.
     `exec ${output}>&-`,
   ];

@@ -4,3 +4,5 @@ export { bodySize, bytesBody, makeNode } from './node.ts';
 export type { Body, NewNode, NodeType, RootNode } from './node.ts';
 export { BodyReader } from './bodies.ts';
 export { describeTree, treeDigest } from './digest.ts';
+export { treeArchive } from './archive.ts';
+export type { TreeArchiveOptions } from './archive.ts';
