@@ -86,6 +86,50 @@ describe('createTreeBuilder', () => {
     assert.equal(new Set(roots).size, 1);
   });
 
+  it('writes the data too when asked, by whichever thread hashes it', () => {
+    using dir = scratch('verity');
+    const data = sample(80 * 1024 * 1024);
+    const file = dir.file('copy');
+    const fd = openSync(file, 'w+');
+    try {
+      using builder = createTreeBuilder({
+        salt,
+        uuid,
+        threads: 3,
+        expectedSize: data.length,
+        copyTo: { fd, offset: 512 },
+      });
+      builder.push(new Uint8Array(4096));
+      for (let at = 4096; at < data.length; at += 300_000) builder.push(data.subarray(at, at + 300_000));
+      builder.patch(0, data.subarray(0, 4096));
+      const { rootHash } = builder.finish();
+      using plain = createTreeBuilder({ salt, uuid, threads: 1 });
+      plain.push(data);
+      assert.equal(rootHash, plain.finish().rootHash);
+      assert.ok(readFileSync(file).subarray(512).equals(data));
+    } finally {
+      closeSync(fd);
+    }
+  });
+
+  it('says what went wrong when the data cannot be written', () => {
+    const fd = openSync('/dev/full', 'w');
+    try {
+      for (const threads of [1, 3]) {
+        using builder = createTreeBuilder({ salt, uuid, threads, expectedSize: 2 ** 30, copyTo: { fd } });
+        assert.throws(
+          () => {
+            for (let round = 0; round < 50; round += 1) builder.push(new Uint8Array(2 ** 20));
+            builder.finish();
+          },
+          { code: 'ENOSPC' },
+        );
+      }
+    } finally {
+      closeSync(fd);
+    }
+  });
+
   it('refuses what is no whole number of blocks, and patches of what never came', () => {
     assert.throws(() => createTreeBuilder({ salt }), /needs a UUID/);
     assert.throws(() => createTreeBuilder({ salt: new Uint8Array(257), uuid }), FormatError);

@@ -17,6 +17,7 @@ import {
 import type { BlockHashing } from './hash-window.ts';
 import { blockHashing, digestLayout, HashWindow } from './hash-window.ts';
 import { finishLevels, GrowingLevel } from './level-zero.ts';
+import { writeFully } from './level-job.ts';
 import { newSlotRing, SlotAccess, slotState } from './slots.ts';
 
 export interface TreeBuilderOptions extends Omit<VerityParameters, 'dataBlocks'> {
@@ -26,6 +27,13 @@ export interface TreeBuilderOptions extends Omit<VerityParameters, 'dataBlocks'>
   readonly uuid?: string;
   /** Threads in all, the caller's included; one per core unless given. */
   readonly threads?: number;
+  /** Bytes that will come, roughly: threads for much of it start at once, not when much has come. */
+  readonly expectedSize?: number;
+  /**
+   * A file open for writing that gets all data, patches included, from byte `offset` (0 unless given) on: the
+   * threads that hash also write. It is complete once the tree is finished.
+   */
+  readonly copyTo?: { readonly fd: number; readonly offset?: number };
 }
 
 export interface BuiltTree {
@@ -39,7 +47,7 @@ export interface BuiltTree {
 }
 
 /**
- * Memory: 4 MiB of slots, and the lowest level: 8 MiB for each GiB of data with sha256 and blocks of 4096 bytes.
+ * Memory: 16 MiB of slots (64 blocks, when blocks are larger than 256 KiB), and the lowest level: 8 MiB for each GiB of data with sha256 and blocks of 4096 bytes.
  */
 export interface TreeBuilder extends Disposable {
   /** Bytes pushed so far. */
@@ -58,7 +66,7 @@ export interface TreeBuilder extends Disposable {
   finish(): BuiltTree;
 }
 
-const ringSlots = 16;
+const ringSlots = 64;
 const slotSize = 256 * 1024;
 
 // Starting a thread takes longer than hashing this much here.
@@ -72,6 +80,12 @@ export function createTreeBuilder(options: TreeBuilderOptions): TreeBuilder {
   return new RingTreeBuilder(options);
 }
 
+interface Patch {
+  readonly digest: Uint8Array;
+  /** The block itself, when it has to be written over the one that was pushed. */
+  readonly copy: Uint8Array | undefined;
+}
+
 class RingTreeBuilder implements TreeBuilder {
   readonly #options: TreeBuilderOptions;
   /** For one data block: everything but the sizes holds for any number. */
@@ -79,7 +93,7 @@ class RingTreeBuilder implements TreeBuilder {
   readonly #hashing: BlockHashing;
   readonly #slots: SlotAccess;
   readonly #lowest: GrowingLevel;
-  readonly #patches = new Map<number, Uint8Array>();
+  readonly #patches = new Map<number, Patch>();
   readonly #slotBytes: number;
   /** Slots handed over, and of those the ones whose digests were collected. */
   #offered = 0;
@@ -100,10 +114,12 @@ class RingTreeBuilder implements TreeBuilder {
     const blocks = Math.max(1, slotSize / dataBlockSize);
     this.#slotBytes = blocks * dataBlockSize;
     const hashing = this.#hashing;
+    const copyTo = options.copyTo && { fd: options.copyTo.fd, offset: options.copyTo.offset ?? 0 };
     this.#slots = new SlotAccess(
-      newSlotRing({ hashing, digestSize, blockSize: dataBlockSize, slots: ringSlots, blocks }),
+      newSlotRing({ hashing, digestSize, blockSize: dataBlockSize, slots: ringSlots, blocks, copyTo }),
     );
     this.#lowest = new GrowingLevel(digestLayout(this.#geometry));
+    if ((options.expectedSize ?? 0) >= worthAThread) this.#startThreads();
   }
 
   get size(): number {
@@ -134,7 +150,8 @@ class RingTreeBuilder implements TreeBuilder {
         `${what}: ${pushed} whole blocks of ${dataBlockSize} bytes were pushed`,
       );
     }
-    this.#patches.set(block, this.#digestOf(bytes));
+    const copy = this.#options.copyTo === undefined ? undefined : Uint8Array.from(bytes);
+    this.#patches.set(block, { digest: this.#digestOf(bytes), copy });
   }
 
   finish(): BuiltTree {
@@ -148,14 +165,21 @@ class RingTreeBuilder implements TreeBuilder {
     if (this.#filled > 0) this.#offer();
     while (this.#collected < this.#offered) this.#collect();
     this[Symbol.dispose]();
-    for (const [block, digest] of this.#patches) this.#lowest.replace(block, digest);
+    for (const [block, patch] of this.#patches) this.#apply(block, patch);
     const { pieces, top } = finishLevels(this.#lowest, { geometry, hashing: this.#hashing });
     return { rootHash: rootHashOf(top), geometry, pieces: [...this.#superblock(geometry), ...pieces] };
   }
 
   [Symbol.dispose](): void {
     this.#closed = true;
-    this.#slots.close();
+    this.#slots.close(patience);
+  }
+
+  #apply(block: number, { digest, copy }: Patch): void {
+    this.#lowest.replace(block, digest);
+    const { copyTo } = this.#options;
+    if (copyTo === undefined || copy === undefined) return;
+    writeFully(copyTo.fd, copy, (copyTo.offset ?? 0) + block * this.#geometry.dataBlockSize);
   }
 
   #assertOpen(): void {
@@ -186,7 +210,8 @@ class RingTreeBuilder implements TreeBuilder {
 
   /** Hands over the slot that is being filled, and makes sure that the next one can be. */
   #offer(): void {
-    this.#slots.offer(this.#offered % ringSlots, this.#filled / this.#geometry.dataBlockSize);
+    const turn = Math.floor(this.#offered / ringSlots);
+    this.#slots.offer(this.#offered % ringSlots, this.#filled / this.#geometry.dataBlockSize, turn);
     this.#offered += 1;
     this.#filled = 0;
     if (this.#threads === undefined && this.#offered * this.#slotBytes >= worthAThread) this.#startThreads();
@@ -196,9 +221,14 @@ class RingTreeBuilder implements TreeBuilder {
   /** Takes the digests of the oldest slot, hashing whatever is left to hash while it is not ready. */
   #collect(): void {
     const slot = this.#collected % ringSlots;
-    while (this.#slots.state(slot) !== slotState.owned) {
-      if (this.#hashOne()) continue;
-      if (!this.#slots.waitFor(slot, patience)) throw new Error('a hashing thread does not answer any more');
+    for (;;) {
+      const state = this.#slots.state(slot);
+      if (state === slotState.owned) break;
+      if (state === slotState.lost) throw new Error('hashing broke off in a thread');
+      if (state === slotState.failed) this.#slots.tryHash(slot, slotState.failed);
+      else if (!this.#hashOne() && !this.#slots.waitWhileBusy(slot, patience)) {
+        throw new Error('a hashing thread does not answer any more');
+      }
     }
     this.#lowest.append(this.#slots.digests(slot), this.#slots.count(slot));
     this.#collected += 1;
