@@ -180,6 +180,18 @@ test('a signature does not move to another root hash, and trailing bytes are ref
   assert.throws(() => planRootHashSignature(rsa.certificate, rootHash.toUpperCase()), FormatError);
 });
 
+test('the two algorithms of a signer must agree', () => {
+  const p7s = Buffer.from(finish(ec, planRootHashSignature(ec.certificate, rootHash)));
+  const at = p7s.lastIndexOf(Buffer.from('2a8648ce3d040302', 'hex'));
+  assert.ok(at > 0);
+  // ecdsa-with-SHA256 becomes ecdsa-with-SHA384 beside a SHA-256 digest.
+  p7s[at + 7] = 3;
+  assert.deepEqual(failed(verifyRootHashSignature(p7s, rootHash, { trusted: [ec.certificate] })), [
+    'algorithms',
+    'signature',
+  ]);
+});
+
 test('a message without signers has no good signer', () => {
   assert.equal(allSignersGood([]), false);
 });

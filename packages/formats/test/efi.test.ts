@@ -157,6 +157,19 @@ test('signature lists round trip', () => {
       assert.deepEqual(encodeSignatureLists(parseSignatureLists(bytes)), bytes);
     }),
   );
+  const list28 = encodeSignatureLists(digestLists(owner, [new Uint8Array(32)]));
+  for (const [at, value, why] of [
+    [24, 49, 'SHA-256'],
+    [16, 75, 'number of'],
+    [16, 27, 'less than'],
+    [20, 49, 'does not fit'],
+    [24, 16, 'no room'],
+    [16, 28, 'number of'],
+  ] as const) {
+    const broken = Uint8Array.from(list28);
+    broken[at] = value;
+    assert.throws(() => parseSignatureLists(broken), new RegExp(why));
+  }
   assert.throws(() => digestLists(owner, [new Uint8Array(20)]), FormatError);
 });
 

@@ -164,6 +164,12 @@ test('any changed byte of a signed image is noticed', () => {
   }
 });
 
+test('the certificate table is the aligned end of the file', () => {
+  const signed = whole(finish(boot, planPeSignature(sourceOf(makePe({})), boot.certificate)));
+  assert.throws(() => parsePe(sourceOf(Buffer.concat([signed, new Uint8Array(8)]))), /certificate table/);
+  assert.throws(() => parsePe(sourceOf(signed.subarray(0, -8))), /certificate table/);
+});
+
 test('bytes outside every section, and overlapping sections, are refused', () => {
   const gap = makePe({ gap: 512 });
   assert.equal(findUncovered(parsePe(sourceOf(gap))), undefined);

@@ -85,7 +85,12 @@ test('records that firmware deleted or was replacing are read as it reads them',
   both[start + 2] = 0x3e;
   both[start + 68 + 60] = 'a'.charCodeAt(0);
   assert.equal(values(both), 'a2');
+  // The same where the replacement stands first, as after the firmware tidied up.
+  const second = start + 68;
   both[start + 2] = 0x3f;
+  both[second + 2] = 0x3e;
+  assert.equal(values(both), 'a1');
+  both[second + 2] = 0x3f;
   assert.throws(() => parseVariableStore(both), /two live records/);
 });
 
