@@ -23,7 +23,7 @@ const bytes = (text: string): Uint8Array<ArrayBuffer> => new Uint8Array(Buffer.f
 const pae = (type: string, payload: string): string =>
   Buffer.from(preAuthenticationEncoding(type, bytes(payload))).toString('utf8');
 
-const envelope = (members: object): Uint8Array =>
+const envelopeWith = (members: object): Uint8Array =>
   bytes(JSON.stringify({ payload: '-_8=', payloadType: 't', signatures: [{ sig: '-_8' }], ...members }));
 
 test('the pre-authentication encoding of the protocol, lengths in bytes', () => {
@@ -59,7 +59,7 @@ test('property: parse(encode(envelope)) is the envelope', () => {
 });
 
 test('URL-safe base64 and unknown members are accepted, damage is not', () => {
-  assert.deepEqual([...parseDsse(envelope({ extra: 1 })).payload], [0xfb, 0xff]);
+  assert.deepEqual([...parseDsse(envelopeWith({ extra: 1 })).payload], [0xfb, 0xff]);
   for (const members of [
     { payload: '-/8=' },
     { payload: 'AB==C' },
@@ -71,7 +71,7 @@ test('URL-safe base64 and unknown members are accepted, damage is not', () => {
     { signatures: [{ sig: '' }] },
     { signatures: Array.from({ length: 65 }, () => ({ sig: 'AA==' })) },
   ]) {
-    assert.throws(() => parseDsse(envelope(members)), FormatError, JSON.stringify(members).slice(0, 80));
+    assert.throws(() => parseDsse(envelopeWith(members)), FormatError, JSON.stringify(members).slice(0, 80));
   }
   assert.throws(() => parseDsse(bytes('{')), FormatError);
 });
