@@ -55,7 +55,7 @@ describe('createTreeBuilder', () => {
           assert.ok(Buffer.concat(built.pieces).equals(tree));
         },
       ),
-      { numRuns: 40 },
+      { numRuns: 25 },
     );
   });
 
