@@ -20,8 +20,7 @@ import {
   verifyPe,
 } from '@osguard/formats/pe';
 import { decodePem, encodePem, parseCertificate } from '@osguard/formats/x509';
-import { judge, noJudge, noVectors, scratch, vectors } from '@osguard/testkit';
-import { makePe } from './make-pe.ts';
+import { judge, makePe, noJudge, noVectors, scratch, vectors } from '@osguard/testkit';
 import { finish, makeSigner } from './test-signer.ts';
 
 const found = vectors();

@@ -20,9 +20,7 @@ import {
   signVariableUpdate,
 } from '@osguard/keys';
 import type { Keyring } from '@osguard/keys';
-import { scratch } from '@osguard/testkit';
-import { blankVariableStore } from '../../formats/test/blank-store.ts';
-import { makePe } from '../../formats/test/make-pe.ts';
+import { blankVariableStore, makePe, scratch } from '@osguard/testkit';
 
 const dir = scratch('keys-firmware');
 let keyring: Keyring;

@@ -11,9 +11,8 @@ import {
   planAuthenticatedVariable,
   verifyAuthenticatedVariable,
 } from '@osguard/formats/efi';
-import { defineFuzz } from '@osguard/testkit';
+import { blankVariableStore, defineFuzz } from '@osguard/testkit';
 import type { FuzzTarget } from '@osguard/testkit';
-import { blankVariableStore } from '../blank-store.ts';
 import { finish, makeSigner } from '../test-signer.ts';
 
 const { key, certificate } = makeSigner('fuzz');

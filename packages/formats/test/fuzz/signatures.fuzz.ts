@@ -1,9 +1,8 @@
 import { sourceOf } from '@osguard/formats/bytes';
 import { parseSignedData, planRootHashSignature, verifySignedData } from '@osguard/formats/cms';
-import { defineFuzz } from '@osguard/testkit';
+import { defineFuzz, makePe } from '@osguard/testkit';
 import type { FuzzTarget } from '@osguard/testkit';
 import { planPeSignature, verifyPe } from '@osguard/formats/pe';
-import { makePe } from '../make-pe.ts';
 import { finish, makeSigner } from '../test-signer.ts';
 
 const signer = makeSigner('fuzz');
