@@ -3,9 +3,8 @@
  * `.` and `..` among them, are sorted by the bytes of their names: the kernel searches them by bisection.
  */
 
-import { ByteReader, FormatError } from '../bytes/index.ts';
+import { ByteReader, decodeText, FormatError } from '../bytes/index.ts';
 import { direntSize, maxNameLength } from './layout.ts';
-import { decodeText } from './names.ts';
 
 export interface DirectoryEntry {
   readonly name: Uint8Array;

@@ -3,13 +3,12 @@
  * inline tails. All places are known before the first byte of it is written, so it goes out in one pass too.
  */
 
-import { FormatError } from '../bytes/index.ts';
+import { encodeText, FormatError } from '../bytes/index.ts';
 import type { DirectoryPlan } from './directory.ts';
 import { encodeDirectoryBlock, planDirectory } from './directory.ts';
 import { encodeInode, fitsCompact, inodeSize } from './inode.ts';
 import type { ErofsInode, InodeTimes } from './inode.ts';
 import { dataLayout, extendedInodeSize, nullBlock, slotSize, typeCodes } from './layout.ts';
-import { encodeText } from './names.ts';
 import type { SequentialOutput } from './output.ts';
 import { Placement } from './placement.ts';
 import type { TailStore } from './tails.ts';

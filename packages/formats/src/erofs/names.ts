@@ -1,9 +1,7 @@
 /** Names in directories: which are legal, and their order. Text to bytes and back is that of all formats. */
 
-import { decodeText, encodeText, FormatError } from '../bytes/index.ts';
+import { encodeText, FormatError } from '../bytes/index.ts';
 import { maxNameLength } from './layout.ts';
-
-export { decodeText, encodeText };
 
 /** The bytes of one directory entry's name. @throws FormatError for what cannot name a file. */
 export function encodeName(name: string): Uint8Array {

@@ -4,7 +4,7 @@
  */
 
 import type { ByteSource } from '../bytes/index.ts';
-import { ByteReader, FormatError } from '../bytes/index.ts';
+import { ByteReader, decodeText, FormatError } from '../bytes/index.ts';
 import type { ContentMap } from './content.ts';
 import { mapContent } from './content.ts';
 import type { ParsedEntry } from './directory.ts';
@@ -21,7 +21,7 @@ import {
   slotSize,
   typeCodes,
 } from './layout.ts';
-import { decodeText, splitPath } from './names.ts';
+import { splitPath } from './names.ts';
 import type { ErofsSuperblock } from './superblock.ts';
 import { parseSuperblock } from './superblock.ts';
 import { MetadataWindow } from './window.ts';

@@ -1,7 +1,7 @@
 /** The EROFS superblock: `struct erofs_super_block`, 128 bytes at offset 1024. */
 
 import type { ByteSource } from '../bytes/index.ts';
-import { ByteReader, ByteWriter, FormatError } from '../bytes/index.ts';
+import { ByteReader, ByteWriter, decodeText, encodeText, FormatError } from '../bytes/index.ts';
 import { crc32cRaw } from './crc32c.ts';
 import {
   compatFeature,
@@ -11,7 +11,6 @@ import {
   superblockOffset,
   superblockSize,
 } from './layout.ts';
-import { decodeText, encodeText } from './names.ts';
 
 export interface ErofsSuperblock {
   readonly blockSize: number;

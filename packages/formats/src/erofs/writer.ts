@@ -4,13 +4,12 @@
  * Every byte is a function of the options and of the entries in their order.
  */
 
-import { FormatError } from '../bytes/index.ts';
+import { encodeText, FormatError } from '../bytes/index.ts';
 import type { DeviceNumber } from './inode.ts';
 import { encodeDevice } from './inode.ts';
 import { finishImage } from './finish.ts';
 import { compatFeature, extendedInodeSize, maxSymlinkLength, nullBlock } from './layout.ts';
 import type { ErofsType } from './layout.ts';
-import { encodeText } from './names.ts';
 import type { ErofsSink } from './output.ts';
 import { SequentialOutput } from './output.ts';
 import { encodeSuperblock, headSize, largestBlock, smallestBlock } from './superblock.ts';

@@ -3,9 +3,8 @@
  * then inline entries) and `struct erofs_xattr_entry` (4 bytes, name without its prefix, value, padded to 4).
  */
 
-import { ByteReader, ByteWriter, FormatError } from '../bytes/index.ts';
+import { ByteReader, ByteWriter, decodeText, encodeText, FormatError } from '../bytes/index.ts';
 import { roundUp, xattrEntrySize, xattrHeaderSize } from './layout.ts';
-import { decodeText, encodeText } from './names.ts';
 
 /** `e_name_index` and the prefix it stands for; the two ACL names leave nothing behind the prefix. */
 const prefixes: readonly (readonly [number, string])[] = [

@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { decodeText, encodeText } from '../../src/erofs/names.ts';
+import { decodeText, encodeText } from '@osguard/formats/bytes';
 import { judge } from '@osguard/testkit';
 import type { Listing, Model, ModelNode } from './erofs-tree.ts';
 import { describeNode } from './erofs-tree.ts';
