@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -11,6 +12,7 @@ import {
   buildUki,
   findUncovered,
   mergeSbat,
+  parseIndirectData,
   parsePe,
   planPeSignature,
   readSignatures,
@@ -19,6 +21,7 @@ import {
   stripSignatures,
   verifyPe,
 } from '@osguard/formats/pe';
+import { parseSignedData, verifySignedData } from '@osguard/formats/cms';
 import { decodePem, encodePem, parseCertificate } from '@osguard/formats/x509';
 import { judge, makePe, noJudge, noVectors, scratch, vectors } from '@osguard/testkit';
 import { finish, makeSigner } from './test-signer.ts';
@@ -43,6 +46,7 @@ interface PeExpected {
   readonly verifies_with?: string;
   readonly length?: number;
   readonly authenticode_digest_sha256?: string;
+  readonly signer_tbs_sha256?: string;
 }
 
 interface Row {
@@ -57,6 +61,10 @@ const bytesOf = (row: Row, index = 0): Uint8Array => {
   if (found === undefined || file === undefined) throw new Error(`${row.id} has no file ${index}`);
   return Uint8Array.from(found.file(file));
 };
+
+function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
 
 function whole(source: ByteSource): Uint8Array {
   return Uint8Array.from(source.read(0, source.size));
@@ -85,6 +93,7 @@ test('public vectors: sections, digests and signatures', needsVectors, () => {
     assert.equal(signatures.length, expected.signatures);
     for (const [i, { data }] of signatures.entries()) {
       assert.equal(data.length, expected.win_certificates?.[i]?.pkcs7_bytes);
+      assert.equal(sha256(data), expected.win_certificates?.[i]?.pkcs7_sha256);
     }
     if (expected.verifies_with !== undefined) {
       const pem = Buffer.from(bytesOf(row, 1)).toString('latin1');
@@ -107,6 +116,16 @@ test('public vectors: certificate table entries', needsVectors, () => {
   assert.ok(entry !== undefined && more.length === 0);
   assert.equal(entry.data.length + 8, good.expected.length);
   assertAuthenticode(entry);
+  const message = parseSignedData(entry.data);
+  assert.equal(
+    parseIndirectData(message.content ?? new Uint8Array()).digest,
+    good.expected.authenticode_digest_sha256,
+  );
+  const anchor = parseCertificate(bytesOf(good, 1));
+  const [signer] = verifySignedData(message, { trusted: [anchor] });
+  assert.ok(signer?.ok, JSON.stringify(signer?.checks));
+  assert.equal(signer.anchor, anchor);
+  assert.equal(sha256(signer.certificate?.tbs ?? new Uint8Array()), good.expected.signer_tbs_sha256);
   assert.throws(() => {
     for (const each of splitCertificateTable(bytesOf(bad))) assertAuthenticode(each);
   }, FormatError);
