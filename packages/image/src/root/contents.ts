@@ -122,7 +122,7 @@ class PackageFilter {
   #entry(entry: TarReadEntry, { owner, known, list, time }: FilterOptions): boolean {
     const path = cleanPath(entry.path, owner);
     list.push(path === '' ? '/.' : `/${path}`);
-    if (path === '' || isExcluded(path)) return false;
+    if (path === '' || isExcluded(path, entry.kind === 'symlink')) return false;
     const first = known.get(path);
     if (first !== undefined && entry.kind === 'directory') return false;
     if (first !== undefined) {

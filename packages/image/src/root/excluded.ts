@@ -12,10 +12,13 @@ const excludedFolders: readonly string[] = [
   'usr/share/help',
 ];
 
-/** The copyright files stay until the bill of materials has read them. */
-export function isExcluded(path: string): boolean {
+/** The copyright files, and links to the folders they are in, stay until the bill of materials has read them. */
+export function isExcluded(path: string, isLink: boolean): boolean {
   const folder = excludedFolders.find((prefix) => path.startsWith(`${prefix}/`));
-  return folder !== undefined && !(folder === 'usr/share/doc' && path.endsWith('/copyright'));
+  if (folder === undefined) return false;
+  return (
+    folder !== 'usr/share/doc' || !(path.endsWith('/copyright') || (isLink && path.split('/').length === 4))
+  );
 }
 
 /** The same rule as configuration of dpkg, see dpkg.cfg(5). */

@@ -35,7 +35,7 @@ export interface FetchRootTreeOptions {
 }
 
 /** Changes whenever the same packages would give another tree. */
-const recipe = 'osguard root tree 1';
+const recipe = 'osguard root tree 2';
 
 /** osguard builds the SELinux policy itself, with its own modules in the same compilation. */
 const scriptless: ReadonlySet<string> = new Set(['selinux-policy-default']);

@@ -5,3 +5,5 @@ export type { NamespaceJob, NamespaceStage } from './namespace.ts';
 export { loadTree } from './load-tree.ts';
 export { runInTree } from './run-in-tree.ts';
 export type { RunInTreeOptions } from './run-in-tree.ts';
+export { readPackageRecords } from './package-records.ts';
+export type { PackageRecord, PackageRecords } from './package-records.ts';
