@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { FormatError, segmentSource, sourceOf, toHex } from '@osguard/formats/bytes';
@@ -23,14 +23,15 @@ import {
 } from '@osguard/formats/pe';
 import { parseSignedData, verifySignedData } from '@osguard/formats/cms';
 import { decodePem, encodePem, parseCertificate } from '@osguard/formats/x509';
-import { judge, makePe, noJudge, noVectors, scratch, vectors } from '@osguard/testkit';
+import { installedFile, judge, makePe, noJudge, noVectors, scratch, vectors } from '@osguard/testkit';
 import { finish, makeSigner } from './test-signer.ts';
 
 const found = vectors();
 const needsVectors = found === undefined ? { skip: noVectors } : {};
-const stubFile = process.env['OSGUARD_STUB'] ?? '/usr/lib/systemd/boot/efi/linuxx64.efi.stub';
-const stub = existsSync(stubFile) ? readFileSync(stubFile) : undefined;
-const needsStub = stub === undefined ? { skip: `no ${stubFile} (package systemd-boot-efi)` } : {};
+const stubFile = installedFile('/usr/lib/systemd/boot/efi/linuxx64.efi.stub');
+const stub = stubFile === undefined ? undefined : readFileSync(stubFile);
+const needsStub =
+  stub === undefined ? { skip: 'systemd-stub is not on this machine (package systemd-boot-efi)' } : {};
 
 const boot = makeSigner('test boot');
 const other = makeSigner('test other', 'ec');

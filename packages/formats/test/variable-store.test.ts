@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { FormatError, toHex } from '@osguard/formats/bytes';
@@ -14,7 +14,7 @@ import {
   setVariables,
 } from '@osguard/formats/efi';
 import type { StoredVariable } from '@osguard/formats/efi';
-import { blankVariableStore, judge, scratch } from '@osguard/testkit';
+import { blankVariableStore, installedFile, judge, scratch } from '@osguard/testkit';
 import { makeSigner } from './test-signer.ts';
 
 const owner = '11111111-2222-3333-4444-555555555555';
@@ -124,13 +124,13 @@ test('a broken store is refused', () => {
   assert.throws(() => encodeVariableStore(blank, [{ ...small, name: '' }]), FormatError);
 });
 
-const blankFile = process.env['OSGUARD_OVMF_VARS'] ?? '/usr/share/OVMF/OVMF_VARS_4M.fd';
+const blankFile = installedFile('/usr/share/OVMF/OVMF_VARS_4M.fd');
 
 test(
   'virt-fw-vars reads the enrolled store',
-  { skip: existsSync(blankFile) ? false : `no ${blankFile} (package ovmf)` },
+  { skip: blankFile === undefined ? 'OVMF_VARS_4M.fd is not on this machine (package ovmf)' : false },
   () => {
-    const blank = readFileSync(blankFile);
+    const blank = readFileSync(blankFile ?? '');
     const signer = makeSigner('test platform');
     const keys = {
       pk: signer.certificate.der,

@@ -11,5 +11,6 @@ export type { FuzzOptions, FuzzReport, FuzzTarget } from './fuzz.ts';
 export { seededRandom } from './random.ts';
 export type { Random } from './random.ts';
 export { blankVariableStore } from './blank-store.ts';
+export { installedFile } from './installed.ts';
 export { makePe } from './make-pe.ts';
 export type { MadePe } from './make-pe.ts';
