@@ -115,16 +115,18 @@ function leaf(
   made.description(command.summary + more);
   prepare(made, options);
   for (const parameter of Object.values(command.args)) made.addArgument(argumentOf(parameter));
-  const keys = new Map<string, string>();
+  const read = new Map<string, () => unknown>();
   for (const [key, parameter] of Object.entries(command.options)) {
     const option = optionOf(parameter);
-    keys.set(option.attributeName(), key);
+    const value = (): unknown => made.getOptionValue(option.attributeName());
+    // commander has `--no-x` set x to false; here the flag is called what it says.
+    read.set(key, option.negate ? () => value() === false : value);
     made.addOption(option);
   }
   made.addHelpText('after', examplesOf(command));
   made.action(() => {
     const values: Record<string, unknown> = {};
-    for (const [attribute, key] of keys) values[key] = made.getOptionValue(attribute);
+    for (const [key, value] of read) values[key] = value();
     for (const [index, key] of Object.keys(command.args).entries()) values[key] = made.processedArgs[index];
     const globals = program.opts<Partial<GlobalValues>>();
     options.chosen(command, values, {
@@ -148,7 +150,7 @@ function optionOf(parameter: Parameter<unknown>): Option {
     option.argParser((input: string) => converted(parameter, input));
   }
   if (parameter.kind === 'value' && parameter.fallback !== undefined) option.default(parameter.fallback);
-  if (parameter.kind === 'flag') option.default(false, 'off');
+  if (parameter.kind === 'flag' && !option.negate) option.default(false, 'off');
   return option;
 }
 

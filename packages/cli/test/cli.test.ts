@@ -149,3 +149,89 @@ test('keys init, keys show, ipe sign', () => {
   assert.equal(refused.status, 2);
   assert.equal(statSync(dir.file('x.p7b'), { throwIfNoEntry: false }), undefined);
 });
+
+test('verity format, verify and sign; a changed byte is the answer no', () => {
+  using dir = scratch('cli');
+  const [data, tree, hash] = [dir.file('data'), dir.file('tree'), dir.file('hash')];
+  writeFileSync(data, Buffer.alloc(40_960, 'osguard'));
+  const made = osguard([
+    'verity',
+    'format',
+    data,
+    tree,
+    '--salt',
+    'aabb',
+    '--root-hash-file',
+    hash,
+    '--json',
+  ]);
+  assert.equal(made.status, 0, made.stderr);
+  const { rootHash, superblock } = JSON.parse(made.stdout) as { rootHash: string; superblock: boolean };
+  assert.equal(superblock, true);
+  assert.equal(readFileSync(hash, 'utf8'), rootHash);
+  assert.match(osguard(['verity', 'verify', data, tree, rootHash]).stdout, /verified: 6 checks\n$/);
+  const bare = osguard([
+    'verity',
+    'format',
+    data,
+    dir.file('bare'),
+    '--no-superblock',
+    '--salt',
+    '-',
+    '--json',
+  ]);
+  assert.equal((JSON.parse(bare.stdout) as { superblock: boolean }).superblock, false);
+  writeFileSync(data, Buffer.alloc(40_960, 'osguarD'));
+  const bad = osguard(['verity', 'verify', data, tree, `@${hash}`]);
+  assert.equal(bad.status, 1);
+  assert.match(bad.stdout, /bad data block 0 at byte 0\n/);
+  assert.match(bad.stdout, /NOT verified: 1 of 6 checks failed\n$/);
+  const keys = dir.file('keys');
+  assert.equal(osguard(['keys', 'init', '--dir', keys]).status, 0);
+  const signed = osguard(['verity', 'sign', `@${hash}`, '--keys', keys, '-o', dir.file('p7s')]);
+  assert.equal(signed.status, 0, signed.stderr);
+  assert(statSync(dir.file('p7s')).size > 100);
+  assert.equal(osguard(['verity', 'sign', 'abc', '--keys', keys]).status, 2);
+});
+
+test('the definition schema is one JSON document either way', () => {
+  const plain = osguard(['image', 'schema']);
+  assert.equal(plain.stdout, osguard(['image', 'schema', '--json']).stdout);
+  assert.equal((JSON.parse(plain.stdout) as { type: string }).type, 'object');
+});
+
+const stub = '/usr/lib/systemd/boot/efi/linuxx64.efi.stub';
+
+test(
+  'uki build and inspect',
+  { skip: statSync(stub, { throwIfNoEntry: false }) === undefined && `no ${stub}` },
+  () => {
+    using dir = scratch('cli');
+    const keys = dir.file('keys');
+    osguard(['keys', 'init', '--dir', keys]);
+    const image = dir.file('x.efi');
+    // Any PE image can stand where the kernel belongs: nothing boots here.
+    const built = osguard([
+      'uki',
+      'build',
+      '--linux',
+      stub,
+      '--cmdline',
+      'quiet',
+      '--keys',
+      keys,
+      '-o',
+      image,
+    ]);
+    assert.equal(built.status, 0, built.stderr);
+    const seen = osguard(['uki', 'inspect', image, '--trust', keys, '--json']);
+    assert.equal(seen.status, 0, seen.stderr);
+    const { trusted, sections } = JSON.parse(seen.stdout) as {
+      trusted: boolean;
+      sections: { name: string; text?: string }[];
+    };
+    assert.equal(trusted, true);
+    assert.equal(sections.find(({ name }) => name === '.cmdline')?.text, 'quiet');
+    assert.equal(osguard(['uki', 'inspect', stub, '--trust', keys]).status, 1, 'not signed');
+  },
+);

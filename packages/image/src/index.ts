@@ -5,3 +5,13 @@ export { openFileSource } from './files/source.ts';
 export type { FileSource } from './files/source.ts';
 export { openRelease } from './release/folder.ts';
 export type { ReleaseFolder } from './release/folder.ts';
+export { formatVerity, verifyVerity } from './verity/index.ts';
+export type {
+  BadBlock,
+  FormattedVerity,
+  FormatVerityOptions,
+  VerifyVerityOptions,
+  VerityArea,
+  VerityVerdict,
+} from './verity/index.ts';
+export type { Check } from './verify/checks.ts';

@@ -20,9 +20,9 @@ never overwritten. Keep the folder out of version control, releases and backups 
       does: 'elsewhere, with a name of your own',
     },
   ],
-  async run({ dir, name, days }) {
+  async run({ dir, name, days }, { signal }) {
     const { initKeys, loadKeyring, describeKeys } = await import('@osguard/keys');
-    await initKeys(dir, { name, ...(days !== undefined && { validDays: days }) });
+    await initKeys(dir, { name, signal, ...(days !== undefined && { validDays: days }) });
     const keyring = await loadKeyring(dir);
     const keys = describeKeys(keyring);
     return {

@@ -1,0 +1,99 @@
+import { open, readFile, rename, rm } from 'node:fs/promises';
+import type { ByteSource } from '@osguard/formats/bytes';
+import type { Command } from '../command.ts';
+import { defineCommand, needed, text, textOr } from '../command.ts';
+import { parsing } from '../input.ts';
+import { formatBytes } from '../render/format.ts';
+import { printable } from '../render/paint.ts';
+import { UsageError } from '../report.ts';
+
+export const ukiBuild: Command = defineCommand({
+  path: ['uki', 'build'],
+  summary: 'put kernel, initrd and command line into one signed boot image',
+  description: 'The same input and key give the same bytes. Without --keys the image is not signed.',
+  options: {
+    linux: needed('--linux <file>', 'the kernel (a PE image, as distributions ship it)'),
+    initrd: text('--initrd <file>', 'the initrd'),
+    ucode: text('--ucode <file>', 'microcode, an uncompressed cpio'),
+    cmdline: text('--cmdline <text>', 'kernel command line, or @FILE'),
+    osRelease: text('--os-release <file>', 'os-release of the image'),
+    uname: text('--uname <version>', "the kernel's version"),
+    sbat: text('--sbat <file>', 'SBAT lines to add'),
+    stub: textOr('--stub <file>', 'systemd-stub', '/usr/lib/systemd/boot/efi/linuxx64.efi.stub'),
+    keys: text('--keys <folder>', 'key folder; the boot key signs'),
+    out: needed('-o, --out <file>', 'the image to write'),
+  },
+  args: {},
+  examples: [
+    {
+      line: "osguard uki build --linux vmlinuz --initrd initrd.img --cmdline 'quiet' --keys keys -o host.efi",
+      does: 'a signed image',
+    },
+  ],
+  async run(values) {
+    const { openFileSource } = await import('@osguard/image');
+    const { buildUki } = await import('@osguard/formats/pe');
+    using stack = new DisposableStack();
+    const source = (file: string): ByteSource => stack.use(openFileSource(file));
+    const stub = source(values.stub);
+    const linux = source(values.linux);
+    const parts = {
+      stub,
+      linux,
+      ...(values.initrd !== undefined && { initrd: source(values.initrd) }),
+      ...(values.ucode !== undefined && { ucode: source(values.ucode) }),
+      ...(values.cmdline !== undefined && { cmdline: await textFrom(values.cmdline) }),
+      ...(values.osRelease !== undefined && { osRelease: await readFile(values.osRelease, 'utf8') }),
+      ...(values.uname !== undefined && { uname: values.uname }),
+      ...(values.sbat !== undefined && { sbat: await readFile(values.sbat, 'utf8') }),
+    };
+    const unsigned = parsing(values.linux, () => buildUki(parts));
+    const { image, signer } = await signed(unsigned, values.keys);
+    await writeSource(values.out, image);
+    return {
+      json: { out: values.out, size: image.size, signer: signer ?? null },
+      text: (paint) => {
+        const by = signer === undefined ? paint.yellow('not signed') : `signed by ${printable(signer)}`;
+        return `${paint.green('wrote')} ${printable(values.out)}: ${formatBytes(image.size)}, ${by}`;
+      },
+    };
+  },
+});
+
+async function signed(
+  image: ByteSource,
+  keys: string | undefined,
+): Promise<{ image: ByteSource; signer?: string }> {
+  if (keys === undefined) return { image };
+  const { loadKeyring, signPe } = await import('@osguard/keys');
+  const signer = await (await loadKeyring(keys)).signer('boot');
+  return { image: await signPe(signer, image), signer: signer.certificate.subjectText };
+}
+
+async function textFrom(given: string): Promise<string> {
+  if (!given.startsWith('@')) return given;
+  const content = (await readFile(given.slice(1), 'utf8')).trimEnd();
+  if (content.includes('\n')) throw new UsageError(`${given.slice(1)}: a command line is one line`);
+  return content;
+}
+
+/** Whole or not at all; the parts are read while it is written. */
+async function writeSource(path: string, source: ByteSource): Promise<void> {
+  const partial = `${path}.${process.pid}.tmp`;
+  try {
+    const file = await open(partial, 'wx', 0o644);
+    try {
+      const chunk = 4 * 1024 * 1024;
+      for (let at = 0; at < source.size; at += chunk) {
+        await file.writeFile(source.read(at, Math.min(chunk, source.size - at)));
+      }
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(partial, path);
+  } catch (error) {
+    await rm(partial, { force: true });
+    throw error;
+  }
+}
