@@ -15,7 +15,22 @@ const nodes: readonly (readonly [string, ModelNode])[] = [
   ['/a/b', folder],
   ['/a/b/c', folder],
   ['/f', { ...metadata, type: 'file', body: pattern(10_000), xattrs: label }],
+  ['/e', folder],
+  // These two fill a block each, so that the inodes take more than one.
+  ['/large', { ...metadata, type: 'file', body: pattern(3900) }],
+  ['/larger', { ...metadata, type: 'file', body: pattern(3950) }],
   ['/own', { ...metadata, type: 'file', xattrs: new Map([['user.own', text('x')]]) }],
+  [
+    '/two',
+    {
+      ...metadata,
+      type: 'file',
+      xattrs: new Map([
+        ['user.one', text('1')],
+        ['user.two', text('2')],
+      ]),
+    },
+  ],
   ['/s', { ...metadata, type: 'symlink', target: 'f' }],
 ];
 const model: Model = new Map(nodes);
@@ -102,6 +117,12 @@ const attacks: readonly Attack[] = [
     ({ bytes, node, entry }) => bytes.writeBigUInt64LE(BigInt(node('/a/b').nid), entry('/', 'a')),
   ],
   [
+    'a directory with two names in one place',
+    'malformed',
+    /twice/,
+    ({ bytes, node, entry }) => bytes.writeBigUInt64LE(BigInt(node('/a').nid), entry('/', 'e')),
+  ],
+  [
     '"." of somebody else',
     'malformed',
     /own/,
@@ -164,8 +185,8 @@ const attacks: readonly Attack[] = [
   [
     'a tail across a block',
     'malformed',
-    /crosses|bytes at/,
-    ({ bytes, node }) => bytes.writeUInt32LE(8192 + 4095, node('/f').offset + 8),
+    /crosses/,
+    ({ bytes, node }) => bytes.writeUInt32LE(8192 + 4000, node('/f').offset + 8),
   ],
   [
     'a compressed file',
@@ -225,6 +246,12 @@ const attacks: readonly Attack[] = [
     'malformed',
     /prefix/,
     ({ bytes, node }) => bytes.writeUInt8(0x80, node('/own').offset + 32 + 13),
+  ],
+  [
+    'an xattr twice',
+    'malformed',
+    /twice/,
+    ({ bytes, node }) => bytes.write('two', bytes.indexOf('one', node('/two').offset)),
   ],
   [
     "an xattr longer than its inode's",
