@@ -66,7 +66,9 @@ describe('createTreeBuilder', () => {
     builder.push(data.subarray(4096, 2000 * 4096));
     builder.patch(1999, new Uint8Array(4096));
     builder.patch(0, new Uint8Array(4096).fill(9));
-    builder.push(data.subarray(2000 * 4096));
+    builder.push(data.subarray(2000 * 4096, 2 ** 23 - 1));
+    builder.push(data.subarray(2 ** 23 - 1, 2 ** 23));
+    builder.push(data.subarray(2 ** 23));
     builder.patch(1999, data.subarray(1999 * 4096, 2000 * 4096));
     builder.patch(0, data.subarray(0, 4096));
     const { rootHash } = builder.finish();

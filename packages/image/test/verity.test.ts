@@ -122,6 +122,12 @@ describe('formatVerity', () => {
     assert.ok(seen.length > 0 && seen.every((done) => done <= size));
     const verdict = await verifyVerity({ data, tree, rootHash: many.rootHash, threads: 3 });
     assert.equal(verdict.ok, true);
+    const broken = openSync(data.path, 'r+');
+    for (let at = 12345; at < size; at += 2 ** 20) writeSync(broken, Buffer.from([0x5a]), 0, 1, at);
+    closeSync(broken);
+    const { bad, badCount } = await verifyVerity({ data, tree, rootHash: many.rootHash, threads: 3 });
+    assert.deepEqual([badCount, bad.length], [160, 160]);
+    assert.ok(bad.every(({ index }, number) => index === number * 256 + 3));
     const cut = await verifyVerity({ data: { ...data, size: size - 4096 }, tree, rootHash: many.rootHash });
     assert.deepEqual(failed(cut), ['verity-data-present', 'verity-root-hash', 'verity-tree', 'verity-data']);
   });
@@ -152,18 +158,18 @@ describe('formatVerity', () => {
     using dir = scratch('verity');
     const path = dir.file('disk');
     const size = 5000 * 512;
-    writeFileSync(path, Buffer.alloc(size + 2 ** 20, 0x77));
-    const shape = { dataBlockSize: 512, hashBlockSize: 65536, hashOffset: 2_600_960 };
+    writeFileSync(path, Buffer.alloc(size + 2 ** 21, 0x77));
+    const shape = { dataBlockSize: 512, hashBlockSize: 524_288, hashOffset: 2_600_960 };
     const data = { path, size };
     const { rootHash, geometry } = await formatVerity({ data, tree: { path }, salt, uuid, ...shape });
     const after = readFileSync(path);
-    const unused = after.subarray(geometry.treeOffset + 3 * 65536 + (5000 % 2048) * 32, geometry.hashEnd);
+    const unused = after.subarray(geometry.treeOffset + 5000 * 32, geometry.hashEnd);
     assert.ok(unused.every((byte) => byte === 0));
     assert.ok(after.subarray(shape.hashOffset + 512, geometry.treeOffset).every((byte) => byte === 0));
     const where = { data, tree: { path }, hashOffset: shape.hashOffset, rootHash };
     assert.deepEqual(failed(await verifyVerity(where)), []);
-    flip(path, (geometry.levels[0]?.offset ?? 0) + 3 * 65536 - 1);
-    assert.deepEqual(failed(await verifyVerity(where)), ['verity-tree', 'verity-data']);
+    flip(path, geometry.hashEnd - 1);
+    assert.deepEqual(failed(await verifyVerity(where)), ['verity-root-hash', 'verity-tree', 'verity-data']);
   });
 
   it('refuses what cannot be, and leaves nothing behind', async () => {
@@ -288,6 +294,18 @@ describe('verifyVerity', () => {
     }
     writeFileSync(dir.file('tree'), tree);
     assert.equal((await verified(dir, made)).ok, true);
+  });
+
+  it('never passes when reading ends early', async () => {
+    using dir = scratch('verity');
+    const made = await formatted(dir, sample(200 * 4096));
+    const nothing = { path: '/dev/null', size: 200 * 4096 };
+    const tree = { path: dir.file('tree') };
+    const verdict = await verifyVerity({ data: nothing, tree, rootHash: made.rootHash });
+    assert.deepEqual(failed(verdict), ['verity-data']);
+    assert.match(verdict.checks.at(-1)?.found ?? '', /bytes are missing/);
+    const places = { data: nothing, tree: { path: dir.file('other') } };
+    await assert.rejects(formatVerity({ ...places, salt, uuid }), { code: 'truncated' });
   });
 
   it('refuses bytes beside the digests that are not zero, as veritysetup does', async () => {
