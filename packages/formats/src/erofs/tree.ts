@@ -2,6 +2,7 @@
 
 import { FormatError } from '../bytes/index.ts';
 import type { ErofsType } from './layout.ts';
+import { nullBlock } from './layout.ts';
 import { encodeName, sortByName, splitPath } from './names.ts';
 import type { XattrSet } from './xattr-pool.ts';
 import { noXattrs } from './xattr-pool.ts';
@@ -46,14 +47,16 @@ export interface Times {
 export class Tree {
   readonly root: TreeNode;
   readonly #times: Times;
-  readonly #rootChildren = new Map<string, TreeNode>();
+  readonly #rootChildren: Map<string, TreeNode>;
   #lastPath: string | undefined;
-  #lastChildren = this.#rootChildren;
+  #lastChildren: Map<string, TreeNode>;
 
   /** @param times of directories nobody described */
   constructor(times: Times) {
     this.#times = times;
-    this.root = this.#implicitDirectory(this.#rootChildren);
+    this.root = this.#implicitDirectory();
+    this.#rootChildren = this.root.children ?? new Map<string, TreeNode>();
+    this.#lastChildren = this.#rootChildren;
   }
 
   find(path: string): TreeNode | undefined {
@@ -145,9 +148,8 @@ export class Tree {
     return { nodes, directories };
   }
 
-  #implicitDirectory(children = new Map<string, TreeNode>()): TreeNode {
-    const node = newNode('directory', { mode: 0o755, uid: 0, gid: 0, ...this.#times, xattrs: noXattrs });
-    return { ...node, children };
+  #implicitDirectory(): TreeNode {
+    return newNode('directory', { mode: 0o755, uid: 0, gid: 0, ...this.#times, xattrs: noXattrs });
   }
 }
 
@@ -156,9 +158,14 @@ export type NodeMetadata = Pick<TreeNode, 'mode' | 'uid' | 'gid' | 'mtime' | 'mt
 export function newNode(type: ErofsType, metadata: NodeMetadata): TreeNode {
   return {
     type,
-    ...metadata,
+    mode: metadata.mode,
+    uid: metadata.uid,
+    gid: metadata.gid,
+    mtime: metadata.mtime,
+    mtimeNsec: metadata.mtimeNsec,
+    xattrs: metadata.xattrs,
     size: 0,
-    firstBlock: 0xffff_ffff,
+    firstBlock: nullBlock,
     tailSize: 0,
     tail: undefined,
     rdev: 0,
