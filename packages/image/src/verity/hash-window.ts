@@ -1,17 +1,19 @@
 /**
  * The innermost loop: salted digests of consecutive blocks, as fast as one thread of Node computes them.
  *
- * Measured on 4 KiB blocks with a 32-byte salt, Node 24.21, two cores with SHA extensions, MiB/s (one thread / two):
+ * Measured on 4 KiB blocks, Node 24.21, two cores with SHA extensions, MiB/s (one thread / two / two processes):
  *
- *     crypto.hash to 'buffer'                946 / 1,499   one ArrayBuffer per digest: allocator and collector
- *     createHash, update, update, digest   1,080 / 1,980   three objects per digest
- *     a salted Hash, copy(), digest        1,071 / 1,994
+ *     crypto.hash to 'buffer', no salt       985 / 1,805 / 1,987   an ArrayBuffer per digest: allocator, collector
+ *     createHash, update, update, digest   1,019 / 1,918 / 2,130   three objects per digest
+ *     a salted Hash, copy(), digest        1,072 / 1,894 / 2,074
  *     block copied behind the salt, then
- *       crypto.hash to 'binary'            1,242 / 2,307
- *     the same without the copy            1,315 / 2,540   what is done here
+ *       crypto.hash to 'binary'            1,196 / 2,269 / 2,440
+ *     the same without the copy            1,268 / 2,325 / 2,490   what is done here
+ *     openssl speed, nothing but SHA-256   1,459 / 2,756
  *
- * Strings scale because a 32-byte string lives in the thread's own young generation; separate processes gain
- * nothing over threads (2,511), nor does memory of one thread's own over shared memory (2,389).
+ * A 32-byte string lives and dies in the thread's own young generation; that is why it scales where buffers do
+ * not. Memory of the thread's own or shared makes no difference. Separate processes would gain 7 %, less than
+ * starting them costs. 'hex' is as fast as 'binary' to make, and three times slower to write to the tree.
  */
 
 import { getHashes, hash } from 'node:crypto';
