@@ -123,7 +123,8 @@ function mounted<T>(dir: Scratch, image: string, look: (folder: string) => T): T
   try {
     return look(folder);
   } finally {
-    unmount.run([folder]);
+    // A failed look may have left a file open; nothing may stay mounted for that.
+    if (unmount.run([folder]).status !== 0) unmount.run(['--lazy', folder]);
   }
 }
 
