@@ -116,10 +116,15 @@ export interface Outcome {
   text(paint: Paint): string | Promise<string>;
 }
 
-export interface Command {
+/** A line of the table of contents. */
+export interface CommandEntry {
   /** For example `['keys', 'init']`. */
   readonly path: readonly string[];
   readonly summary: string;
+  readonly load: () => Promise<Command>;
+}
+
+export interface Command {
   /** Paragraphs below the summary in the command's own help. */
   readonly description?: string;
   readonly options: Parameters;
@@ -134,8 +139,6 @@ export interface Example {
 }
 
 export interface CommandSpec<O extends Parameters, A extends Parameters> {
-  readonly path: readonly string[];
-  readonly summary: string;
   readonly description?: string;
   readonly options: O;
   readonly args: A;

@@ -1,7 +1,7 @@
 /** The commands as a commander program: parsing, help, suggestions. Nothing here runs a command or prints. */
 
 import { Argument, Command as Commander, Help, InvalidArgumentError, Option } from 'commander';
-import type { Command, Parameter } from './command.ts';
+import type { Command, CommandEntry, Parameter } from './command.ts';
 
 /** Options of every command. */
 export interface GlobalValues {
@@ -11,8 +11,10 @@ export interface GlobalValues {
 }
 
 export interface ProgramOptions {
+  /** The one the person named, with its options and arguments; the others appear in lists only. */
+  readonly loaded: { readonly entry: CommandEntry; readonly command: Command } | undefined;
   /** Called with what the person asked for. */
-  readonly chosen: (command: Command, values: Record<string, unknown>, globals: GlobalValues) => void;
+  readonly chosen: (values: Record<string, unknown>, globals: GlobalValues) => void;
   readonly writeOut: (text: string) => void;
   readonly writeErr: (text: string) => void;
   readonly version: string;
@@ -36,7 +38,7 @@ Exit status: 0 done or verified · 1 the answer is no · 2 wrong use or bad inpu
 Every command takes --json: one JSON document on stdout and nothing else there.
 \`osguard help COMMAND\` or \`osguard COMMAND --help\` explains a command with examples.`;
 
-export function buildProgram(commands: readonly Command[], options: ProgramOptions): Commander {
+export function buildProgram(commands: readonly CommandEntry[], options: ProgramOptions): Commander {
   const program = new Commander('osguard')
     .description('Builds, boots, proves and verifies a hardened, immutable container host.')
     .version(options.version, '-V, --version', 'print the version')
@@ -47,10 +49,12 @@ export function buildProgram(commands: readonly Command[], options: ProgramOptio
     .option('--debug', 'show where an error came from')
     .option('--verbose', 'also show the lines of tools');
   const groups = new Map<string, Commander>();
-  for (const command of commands) {
-    const [noun = '', verb] = command.path;
+  for (const entry of commands) {
+    const [noun = '', verb] = entry.path;
     const parent = verb === undefined ? program : groupOf(groups, { program, noun, options });
-    const made = leaf(command, verb ?? noun, { program, options });
+    const made = new Commander(verb ?? noun).summary(entry.summary).description(entry.summary);
+    prepare(made, options);
+    if (options.loaded?.entry === entry) fill(made, { program, command: options.loaded.command, options });
     parent.addCommand(made);
   }
   program.configureHelp({
@@ -65,16 +69,10 @@ export function buildProgram(commands: readonly Command[], options: ProgramOptio
 const helpStyle = {
   showGlobalOptions: true,
   subcommandTerm: (command: Commander): string => {
-    const parts = [command.name(), ...command.registeredArguments.map((argument) => argumentTerm(argument))];
     const group = command.parent;
-    return group?.parent === null || group === null ? parts.join(' ') : [group.name(), ...parts].join(' ');
+    return group === null || group.parent === null ? command.name() : `${group.name()} ${command.name()}`;
   },
 };
-
-function argumentTerm(argument: Argument): string {
-  const name = argument.name() + (argument.variadic ? '...' : '');
-  return argument.required ? `<${name}>` : `[${name}]`;
-}
 
 function leavesOf(program: Commander): Commander[] {
   return program.commands.flatMap((command) =>
@@ -88,6 +86,7 @@ function prepare(command: Commander, options: ProgramOptions): void {
     .configureOutput({ writeOut: options.writeOut, writeErr: options.writeErr, outputError: () => undefined })
     .configureHelp({ ...helpStyle, helpWidth: options.width })
     .helpOption('-h, --help', 'explain this command')
+    .helpCommand(false)
     .showSuggestionAfterError(true);
 }
 
@@ -104,16 +103,12 @@ function groupOf(
   return group;
 }
 
-function leaf(
-  command: Command,
-  name: string,
-  { program, options }: { program: Commander; options: ProgramOptions },
-): Commander {
-  const made = new Commander(name).summary(command.summary);
+function fill(
+  made: Commander,
+  { program, command, options }: { program: Commander; command: Command; options: ProgramOptions },
+): void {
   const paragraphs = command.description?.replaceAll(/(?<!\n)\n(?!\n)/g, ' ');
-  const more = paragraphs === undefined ? '' : `\n\n${paragraphs}`;
-  made.description(command.summary + more);
-  prepare(made, options);
+  if (paragraphs !== undefined) made.description(`${made.summary()}\n\n${paragraphs}`);
   for (const parameter of Object.values(command.args)) made.addArgument(argumentOf(parameter));
   const read = new Map<string, () => unknown>();
   for (const [key, parameter] of Object.entries(command.options)) {
@@ -129,13 +124,12 @@ function leaf(
     for (const [key, value] of read) values[key] = value();
     for (const [index, key] of Object.keys(command.args).entries()) values[key] = made.processedArgs[index];
     const globals = program.opts<Partial<GlobalValues>>();
-    options.chosen(command, values, {
+    options.chosen(values, {
       json: globals.json === true,
       debug: globals.debug === true,
       verbose: globals.verbose === true,
     });
   });
-  return made;
 }
 
 function optionOf(parameter: Parameter<unknown>): Option {

@@ -2,19 +2,17 @@
 
 import { CommanderError } from 'commander';
 import { isAbort } from '@osguard/events';
-import type { Command } from './command.ts';
+import type { Command, CommandEntry } from './command.ts';
 import type { Io } from './io.ts';
 import { encodeJson } from './json.ts';
 import type { GlobalValues } from './program.ts';
 import { buildProgram } from './program.ts';
-import { renderError } from './render/error.ts';
-import { renderEvents } from './render/events.ts';
 import { paintFor } from './render/paint.ts';
 import { reportOf, UsageError } from './report.ts';
 
 export interface RunOptions {
   readonly version: string;
-  readonly commands: readonly Command[];
+  readonly commands: readonly CommandEntry[];
 }
 
 interface Choice {
@@ -24,7 +22,9 @@ interface Choice {
 }
 
 /** Returns the exit status. */
-export async function run(argv: readonly string[], io: Io, options: RunOptions): Promise<number> {
+export async function run(given: readonly string[], io: Io, options: RunOptions): Promise<number> {
+  // `osguard help keys init` is `osguard keys init --help`.
+  const argv = given[0] === 'help' ? [...given.slice(1), '--help'] : given;
   // Before parsing succeeded these are all there is to know how to report a failure.
   let json = argv.includes('--json');
   let debug = argv.includes('--debug');
@@ -38,6 +38,7 @@ export async function run(argv: readonly string[], io: Io, options: RunOptions):
     if (json) {
       io.stdout.write(`${encodeJson({ error: { ...report, ...(debug && { stack: stackOf(error) }) } })}\n`);
     } else {
+      const { renderError } = await import('./render/error.ts');
       io.stderr.write(`${renderError(error, report, { paint: paintFor(io, io.stderr), debug })}\n`);
     }
     return report.exitCode;
@@ -49,13 +50,16 @@ async function parse(
   io: Io,
   { version, commands }: RunOptions,
 ): Promise<Choice | undefined> {
-  const chosen: Choice[] = [];
+  const entry = named(argv, commands);
+  const loaded = entry === undefined ? undefined : { entry, command: await entry.load() };
+  const chosen: Omit<Choice, 'command'>[] = [];
   const program = buildProgram(commands, {
+    loaded,
     version,
     width: Math.min(io.stdout.columns ?? 100, 110),
     writeOut: (text) => io.stdout.write(text),
     writeErr: () => undefined,
-    chosen: (command, values, globals) => chosen.push({ command, values, globals }),
+    chosen: (values, globals) => chosen.push({ values, globals }),
   });
   if (argv.length === 0) {
     program.outputHelp();
@@ -68,12 +72,20 @@ async function parse(
     if (error.exitCode === 0) return undefined;
     throw await usageError(error, { argv, commands });
   }
-  return chosen[0];
+  const [choice] = chosen;
+  if (choice === undefined || loaded === undefined) throw new UsageError('no command', 'osguard --help');
+  return { ...choice, command: loaded.command };
+}
+
+/** The command the words of the command line name; options may stand anywhere. */
+function named(argv: readonly string[], commands: readonly CommandEntry[]): CommandEntry | undefined {
+  const words = argv.filter((word) => !word.startsWith('-'));
+  return commands.find(({ path }) => path.every((word, index) => words[index] === word));
 }
 
 async function usageError(
   error: CommanderError,
-  { argv, commands }: { argv: readonly string[]; commands: readonly Command[] },
+  { argv, commands }: { argv: readonly string[]; commands: readonly CommandEntry[] },
 ): Promise<UsageError> {
   const [noun = '', verb] = argv.filter((word) => !word.startsWith('-'));
   // commander shows the help of a noun without verb as if it were an error.
@@ -91,7 +103,7 @@ async function usageError(
 }
 
 /** For a first word that is no noun; `build` alone is taken for the verb it is. */
-async function similarCommand(word: string, commands: readonly Command[]): Promise<string | undefined> {
+async function similarCommand(word: string, commands: readonly CommandEntry[]): Promise<string | undefined> {
   if (word === '' || commands.some(({ path }) => path[0] === word)) return undefined;
   const verb = commands.find(({ path }) => path[1] === word);
   if (verb !== undefined) return `osguard ${verb.path.join(' ')}`;
@@ -101,6 +113,7 @@ async function similarCommand(word: string, commands: readonly Command[]): Promi
 }
 
 async function perform({ command, values, globals }: Choice, io: Io): Promise<number> {
+  const { renderEvents } = await import('./render/events.ts');
   const events = renderEvents(io, { verbose: globals.verbose });
   try {
     io.signal.throwIfAborted();

@@ -32,7 +32,7 @@ op=EXECUTE boot_verified=TRUE action=ALLOW
 op=EXECUTE dmverity_signature=TRUE action=ALLOW
 `;
 
-test('help lists every command, each explains itself with an example', () => {
+test('help lists every command, each explains itself with an example', async () => {
   const { status, stdout, stderr } = osguard(['--help']);
   assert.deepEqual([status, stderr], [0, '']);
   for (const { path, summary } of commands) {
@@ -40,14 +40,15 @@ test('help lists every command, each explains itself with an example', () => {
     assert(stdout.includes(summary.slice(0, 30)));
   }
   assert.equal(osguard([]).stdout, stdout);
-  for (const [index, command] of commands.entries()) {
-    assert(command.examples.length > 0, command.path.join(' '));
-    for (const { line } of command.examples)
-      assert(line.startsWith(`osguard ${command.path.join(' ')}`), line);
+  for (const [index, { path, load }] of commands.entries()) {
+    const { examples } = await load();
+    assert(examples.length > 0, path.join(' '));
+    for (const { line } of examples) assert(line.startsWith(`osguard ${path.join(' ')}`), line);
     if (index > 1) continue;
-    const help = osguard([...command.path, '--help']);
+    const help = osguard([...path, '--help']);
     assert.equal(help.status, 0);
-    assert(help.stdout.includes(`$ ${command.examples[0]?.line}`));
+    assert.equal(osguard(['help', ...path]).stdout, help.stdout);
+    assert(help.stdout.includes(`$ ${examples[0]?.line}`));
     assert(help.stdout.includes('--json'));
   }
 });

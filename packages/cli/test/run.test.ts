@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { OsguardError, step } from '@osguard/events';
-import type { Command, CommandContext, Outcome } from '../src/command.ts';
+import type { CommandContext, CommandEntry, Outcome } from '../src/command.ts';
 import { defineCommand, flag, integerOr, list, text } from '../src/command.ts';
 import { run } from '../src/run.ts';
 
@@ -20,10 +20,8 @@ interface Surroundings {
 
 function fake(
   work: (values: Readonly<Record<string, unknown>>, context: CommandContext) => Promise<Outcome>,
-): Command {
-  return defineCommand({
-    path: ['fake', 'do'],
-    summary: 'does it',
+): CommandEntry {
+  const command = defineCommand({
     options: {
       many: list('--many <text>', 'several'),
       count: integerOr('--count <n>', 'a number', { min: 0, fallback: 7 }),
@@ -34,11 +32,12 @@ function fake(
     examples: [],
     run: work,
   });
+  return { path: ['fake', 'do'], summary: 'does it', load: () => Promise.resolve(command) };
 }
 
 async function capture(
   argv: readonly string[],
-  command: Command,
+  command: CommandEntry,
   { tty = false, signal = new AbortController().signal, env = {} }: Surroundings = {},
 ): Promise<Captured> {
   let out = '';

@@ -3,8 +3,6 @@ import { defineCommand, text } from '../command.ts';
 import { printable } from '../render/paint.ts';
 
 export const doctor: Command = defineCommand({
-  path: ['doctor'],
-  summary: 'what this machine can do, and the command that mends each gap',
   options: { mirror: text('--mirror <url>', "package mirror to try instead of apt's own") },
   args: {},
   examples: [{ line: 'osguard doctor', does: 'before the first build' }],

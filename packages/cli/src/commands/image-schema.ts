@@ -2,8 +2,6 @@ import type { Command } from '../command.ts';
 import { defineCommand } from '../command.ts';
 
 export const imageSchema: Command = defineCommand({
-  path: ['image', 'schema'],
-  summary: 'the JSON Schema of definitions, for editors',
   description: 'The document is the same with and without --json.',
   options: {},
   args: {},

@@ -1,30 +1,69 @@
-/** Every command there is, in the order of the help. A command is listed when its room can do what it says. */
+/**
+ * Every command there is, in the order of the help. A command is listed when its room can do what it says. Only the
+ * one that was asked for is loaded: this is what keeps `osguard --help` fast.
+ */
 
-import type { Command } from '../command.ts';
-import { doctor } from './doctor.ts';
-import { imageSchema } from './image-schema.ts';
-import { ipeCheck } from './ipe-check.ts';
-import { ipeExplain } from './ipe-explain.ts';
-import { ipeSign } from './ipe-sign.ts';
-import { keysInit } from './keys-init.ts';
-import { keysShow } from './keys-show.ts';
-import { ukiBuild } from './uki-build.ts';
-import { ukiInspect } from './uki-inspect.ts';
-import { verityFormat } from './verity-format.ts';
-import { veritySign } from './verity-sign.ts';
-import { verityVerify } from './verity-verify.ts';
+import type { CommandEntry } from '../command.ts';
 
-export const commands: readonly Command[] = [
-  keysInit,
-  keysShow,
-  imageSchema,
-  verityFormat,
-  verityVerify,
-  veritySign,
-  ukiBuild,
-  ukiInspect,
-  ipeCheck,
-  ipeSign,
-  ipeExplain,
-  doctor,
+export const commands: readonly CommandEntry[] = [
+  {
+    path: ['keys', 'init'],
+    summary: 'make a key and a certificate for every role',
+    load: async () => (await import('./keys-init.ts')).keysInit,
+  },
+  {
+    path: ['keys', 'show'],
+    summary: 'who may sign what, and what each key could be abused for',
+    load: async () => (await import('./keys-show.ts')).keysShow,
+  },
+  {
+    path: ['image', 'schema'],
+    summary: 'the JSON Schema of definitions, for editors',
+    load: async () => (await import('./image-schema.ts')).imageSchema,
+  },
+  {
+    path: ['verity', 'format'],
+    summary: 'compute the dm-verity hash tree of a file or device',
+    load: async () => (await import('./verity-format.ts')).verityFormat,
+  },
+  {
+    path: ['verity', 'verify'],
+    summary: 'check data and its hash tree against a root hash',
+    load: async () => (await import('./verity-verify.ts')).verityVerify,
+  },
+  {
+    path: ['verity', 'sign'],
+    summary: 'sign a root hash as the kernel checks it',
+    load: async () => (await import('./verity-sign.ts')).veritySign,
+  },
+  {
+    path: ['uki', 'build'],
+    summary: 'put kernel, initrd and command line into one signed boot image',
+    load: async () => (await import('./uki-build.ts')).ukiBuild,
+  },
+  {
+    path: ['uki', 'inspect'],
+    summary: 'sections, command line and signers of a unified kernel image',
+    load: async () => (await import('./uki-inspect.ts')).ukiInspect,
+  },
+  {
+    path: ['ipe', 'check'],
+    summary: 'is this IPE policy what the kernel accepts, and what you meant?',
+    load: async () => (await import('./ipe-check.ts')).ipeCheck,
+  },
+  {
+    path: ['ipe', 'sign'],
+    summary: 'sign a policy with the boot key, as the kernel loads it',
+    load: async () => (await import('./ipe-sign.ts')).ipeSign,
+  },
+  {
+    path: ['ipe', 'explain'],
+    summary: 'would this file on this volume run, and which rule says so?',
+    load: async () => (await import('./ipe-explain.ts')).ipeExplain,
+  },
+  {
+    path: ['doctor'],
+    summary: 'what this machine can do, and the command that mends each gap',
+    load: async () => (await import('./doctor.ts')).doctor,
+  },
 ];

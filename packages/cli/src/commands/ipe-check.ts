@@ -7,8 +7,6 @@ import { plural } from '../render/format.ts';
 import { printable } from '../render/paint.ts';
 
 export const ipeCheck: Command = defineCommand({
-  path: ['ipe', 'check'],
-  summary: 'is this IPE policy what the kernel accepts, and what you meant?',
   description: `Reads the policy as the kernel does and lists every mistake with its place, then what the kernel accepts but hardly
 anybody means: rules that are never reached, operations that are allowed by default, a version that is not raised.`,
   options: {

@@ -15,8 +15,6 @@ const operations = [
 ] as const;
 
 export const ipeExplain: Command = defineCommand({
-  path: ['ipe', 'explain'],
-  summary: 'would this file on this volume run, and which rule says so?',
   description: `Without options the file is an ordinary one on a writable disk (or anonymous memory). Exit status 0: allowed, 1: denied.`,
   options: {
     op: choiceOr('--op <operation>', 'what the kernel is asked to do with the file', {

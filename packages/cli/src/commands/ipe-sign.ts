@@ -5,8 +5,6 @@ import { printable } from '../render/paint.ts';
 import { writeWhole } from '../write-whole.ts';
 
 export const ipeSign: Command = defineCommand({
-  path: ['ipe', 'sign'],
-  summary: 'sign a policy with the boot key, as the kernel loads it',
   description: `The result is a PKCS#7 message with the policy inside. A policy the kernel would not accept is not signed.
 Replacing a loaded policy needs the same policy_name and a higher policy_version.`,
   options: {

@@ -3,8 +3,6 @@ import { defineCommand, integer, textOr } from '../command.ts';
 import { printable } from '../render/paint.ts';
 
 export const keysInit: Command = defineCommand({
-  path: ['keys', 'init'],
-  summary: 'make a key and a certificate for every role',
   description: `Writes <role>.key (only you may read it), <role>.crt and <role>.der into a new folder. Keys that are there are
 never overwritten. Keep the folder out of version control, releases and backups that others can read.`,
   options: {

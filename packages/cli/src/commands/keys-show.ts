@@ -3,8 +3,6 @@ import { choiceOr, defineCommand, textOr } from '../command.ts';
 import { printable } from '../render/paint.ts';
 
 export const keysShow: Command = defineCommand({
-  path: ['keys', 'show'],
-  summary: 'who may sign what, and what each key could be abused for',
   options: {
     dir: textOr('--dir <folder>', 'folder with keys, or with certificates only', 'keys'),
     kernel: choiceOr('--kernel <version>', 'kernel the abuse is told for', {

@@ -8,8 +8,6 @@ import { printable } from '../render/paint.ts';
 import { UsageError } from '../report.ts';
 
 export const ukiBuild: Command = defineCommand({
-  path: ['uki', 'build'],
-  summary: 'put kernel, initrd and command line into one signed boot image',
   description: 'The same input and key give the same bytes. Without --keys the image is not signed.',
   options: {
     linux: needed('--linux <file>', 'the kernel (a PE image, as distributions ship it)'),

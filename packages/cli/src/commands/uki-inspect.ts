@@ -20,8 +20,6 @@ const texts = new Set([
 ]);
 
 export const ukiInspect: Command = defineCommand({
-  path: ['uki', 'inspect'],
-  summary: 'sections, command line and signers of a unified kernel image',
   description:
     'With --trust the exit status is 1 unless one signature is good and leads to a boot certificate of that folder.',
   options: { trust: text('--trust <folder>', 'keys folder, or one with certificates only') },

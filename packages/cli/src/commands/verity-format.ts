@@ -8,8 +8,6 @@ import { bytesProgress, saltOf } from '../verity-input.ts';
 import { writeWhole } from '../write-whole.ts';
 
 export const verityFormat: Command = defineCommand({
-  path: ['verity', 'format'],
-  summary: 'compute the dm-verity hash tree of a file or device',
   description: `The result is what \`veritysetup format\` writes with the same parameters, bit by bit. The tree may be a file of its
 own or be appended to the data (the same file, and --hash-offset).`,
   options: {

@@ -5,8 +5,6 @@ import { rootHashFrom } from '../verity-input.ts';
 import { writeWhole } from '../write-whole.ts';
 
 export const veritySign: Command = defineCommand({
-  path: ['verity', 'sign'],
-  summary: 'sign a root hash as the kernel checks it',
   description: `Writes a detached PKCS#7 signature over the root hash in lower-case hex, without attributes and certificates: what
 dm-verity (root_hash_sig_key_desc) and systemd-veritysetup (root-hash-signature=) take.`,
   options: {

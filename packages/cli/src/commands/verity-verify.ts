@@ -7,8 +7,6 @@ import { printable } from '../render/paint.ts';
 import { bytesProgress, rootHashFrom } from '../verity-input.ts';
 
 export const verityVerify: Command = defineCommand({
-  path: ['verity', 'verify'],
-  summary: 'check data and its hash tree against a root hash',
   description: `Needs no root rights and no device mapper. Reads trees with a superblock, as veritysetup and systemd-repart write
 them, and lists every block that is not what the root hash vouches for. Exit status 1: something is not.`,
   options: {
