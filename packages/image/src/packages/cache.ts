@@ -16,7 +16,7 @@ import { ImageError } from '../error.ts';
 import type { Lock, LockedPackage } from './lock.ts';
 import type { Mirrors } from './mirrors.ts';
 import type { OpenUrl } from './open-url.ts';
-import { openUrl } from './open-url.ts';
+import { FinalAnswer, openUrl } from './open-url.ts';
 
 /** `$XDG_CACHE_HOME/osguard`, or the same below `~/.cache`. */
 export function defaultCacheFolder(): string {
@@ -120,11 +120,6 @@ async function fetchOne(entry: LockedPackage, context: FetchOne): Promise<void> 
     hint: 'build without --lock to take the current versions, or name an archive of former states: distribution: {snapshot: {mirror: URL}}',
     data: { package: entry.name, version: entry.version, sha256: entry.sha256 },
   });
-}
-
-/** The place has answered, and asking it again would not change the answer. */
-class FinalAnswer extends Error {
-  override readonly name = 'FinalAnswer';
 }
 
 async function download(

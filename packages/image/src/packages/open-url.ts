@@ -20,6 +20,11 @@ export interface OpenUrlOptions {
 
 export type OpenUrl = (url: string, options: OpenUrlOptions) => Promise<OpenedUrl>;
 
+/** The place has answered, and asking it again would not change the answer. */
+export class FinalAnswer extends Error {
+  override readonly name = 'FinalAnswer';
+}
+
 const mostRedirects = 5;
 /** A server silent for this long is given up. Milliseconds. */
 const silence = 30_000;
@@ -32,7 +37,7 @@ export const openUrl: OpenUrl = async (url, { signal }) => {
   for (let redirects = 0; redirects <= mostRedirects; redirects += 1) {
     if (at.protocol === 'file:') return await openFile(at);
     if (at.protocol !== 'http:' && at.protocol !== 'https:')
-      throw new Error(`${at.protocol} URLs are not fetched`);
+      throw new FinalAnswer(`${at.protocol} URLs are not fetched`);
     const response = await get(at, signal);
     const { statusCode = 0, headers } = response;
     if (statusCode < 300 || statusCode >= 400 || headers.location === undefined) {
@@ -40,10 +45,10 @@ export const openUrl: OpenUrl = async (url, { signal }) => {
     }
     response.resume();
     const next = new URL(headers.location, at);
-    if (next.protocol === 'file:') throw new Error('redirected to a file');
+    if (next.protocol === 'file:') throw new FinalAnswer('redirected to a file');
     at = next;
   }
-  throw new Error(`more than ${mostRedirects} redirects`);
+  throw new FinalAnswer(`more than ${mostRedirects} redirects`);
 };
 
 async function openFile(url: URL): Promise<OpenedUrl> {

@@ -45,6 +45,6 @@ async function isStale(path: string): Promise<boolean> {
     process.kill(Number(text), 0);
     return false;
   } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'ESRCH';
+    return !(error instanceof Error && 'code' in error && error.code === 'EPERM');
   }
 }
