@@ -2,7 +2,7 @@
 
 import { fromHex } from '@osguard/formats/bytes';
 import { parseRootHash } from '@osguard/formats/verity';
-import { formatVerity, verifyVerity } from '../../packages/image/src/verity/index.ts';
+import { formatVerity, verifyVerity } from '@osguard/image/verity';
 
 const [verb, data = '', tree = '', ...rest] = process.argv.slice(2);
 const places = { data: { path: data }, tree: { path: tree } };
