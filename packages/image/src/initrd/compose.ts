@@ -3,6 +3,8 @@
  * belongs to this one image (command line, certificates, signatures, policy). Same inputs, same list.
  */
 
+import { join } from 'node:path';
+import { readOwnFiles } from '../host/own-files.ts';
 import {
   DIRECTORIES,
   DRIVER_MODULES,
@@ -14,6 +16,7 @@ import {
   UDEV_RULES,
   UNIT_LINKS,
 } from './contents.ts';
+import { guardProgram } from './guard.ts';
 import { libraryClosure } from './libraries.ts';
 import { MODULE_INDEX, moduleClosure } from './modules.ts';
 import { requireFile, resolveNode } from './source.ts';
@@ -35,8 +38,13 @@ export interface InitrdBinding {
   /** The signed kernel command line exactly as the UKI carries it; the guard compares it with /proc/cmdline. */
   readonly commandLine: string;
   readonly kernelRelease: string;
-  /** DER certificates by role name, loaded into the keyring .dm-verity before it is sealed. */
+  /**
+   * DER certificates by name, loaded into the keyring .dm-verity before it is sealed. Empty for kernels without that
+   * keyring: then nothing is loaded or sealed, and the firmware's db decides.
+   */
   readonly trust: ReadonlyMap<string, Uint8Array>;
+  /** What the first boot makes of the free space. Bytes. */
+  readonly varPartition: { readonly minimum: number; readonly grow: boolean };
   /** Detached PKCS#7 over the root hash of /usr. */
   readonly usrSignature: Uint8Array;
   /** Signed IPE policies by name; PID 1 loads and activates them before anything else runs. */
@@ -44,13 +52,7 @@ export interface InitrdBinding {
   readonly osRelease: string;
 }
 
-export interface InitrdOptions extends InitrdBinding {
-  /** Assembled guard.s: becomes /init. */
-  readonly guard: Uint8Array;
-  /** Our own files by path, from the files folder beside this source. */
-  readonly ownFiles: ReadonlyMap<string, Uint8Array>;
-}
-
+const trustFiles = /\/osguard-trust|@usr\.service\.d\/trust\.conf$/;
 const UNITS = 'usr/lib/systemd/system';
 
 class EntryList {
@@ -135,14 +137,23 @@ function addModules(list: EntryList, tree: SourceTree, release: string): void {
 
 const text = (value: string): Uint8Array => new TextEncoder().encode(value);
 
+/** repart.d(5). The other partitions of the disk are foreign to it and stay as they are. */
+function varDefinition({ minimum, grow }: InitrdBinding['varPartition']): string {
+  const limit = grow ? '' : `SizeMaxBytes=${minimum}\n`;
+  return `[Partition]\nType=var\nLabel=var\nFormat=ext4\nSizeMinBytes=${minimum}\n${limit}`;
+}
+
 /** Every entry of the initrd, parents before children, sorted by path. */
-export function composeInitrd(tree: SourceTree, options: InitrdOptions): InitrdEntry[] {
+export function composeInitrd(tree: SourceTree, options: InitrdBinding): InitrdEntry[] {
   const list = new EntryList();
   addSystem(list, tree);
   addModules(list, tree, options.kernelRelease);
-  for (const [path, body] of options.ownFiles) list.file(path, body);
+  for (const [path, body] of readOwnFiles(join(import.meta.dirname, 'files'))) {
+    if (options.trust.size > 0 || !trustFiles.test(path)) list.file(path, body);
+  }
   addUnitLinks(list, [...options.trust.keys()]);
-  list.file('init', options.guard, 0o755);
+  list.file('usr/lib/repart.d/50-var.conf', text(varDefinition(options.varPartition)));
+  list.file('init', guardProgram, 0o755);
   list.file('cmdline', text(`${options.commandLine}\n`), 0o444);
   list.file('etc/initrd-release', text(options.osRelease));
   list.link('etc/os-release', 'initrd-release');

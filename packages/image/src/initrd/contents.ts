@@ -32,9 +32,6 @@ export const STOCK_UNITS: readonly string[] = [
   'reboot.target',
   'systemd-reboot.service',
   // what runs
-  'systemd-journald.service',
-  'systemd-journald.socket',
-  'systemd-journald-dev-log.socket',
   'systemd-udevd.service',
   'systemd-udevd-control.socket',
   'systemd-udevd-kernel.socket',
@@ -48,12 +45,9 @@ export const UNIT_LINKS: readonly string[] = [
   'default.target -> initrd.target',
   'ctrl-alt-del.target -> reboot.target',
   'dbus.service -> /dev/null',
-  'sysinit.target.wants/systemd-journald.service',
   'sysinit.target.wants/systemd-udevd.service',
   'sysinit.target.wants/systemd-udev-trigger.service',
   'sysinit.target.requires/systemd-modules-load.service',
-  'sockets.target.wants/systemd-journald.socket',
-  'sockets.target.wants/systemd-journald-dev-log.socket',
   'sockets.target.wants/systemd-udevd-control.socket',
   'sockets.target.wants/systemd-udevd-kernel.socket',
   'initrd.target.wants/systemd-pcrphase-initrd.service',
@@ -68,7 +62,6 @@ export const PROGRAMS: readonly string[] = [
   'usr/lib/systemd/systemd',
   'usr/lib/systemd/systemd-executor',
   'usr/lib/systemd/systemd-shutdown',
-  'usr/lib/systemd/systemd-journald',
   'usr/lib/systemd/systemd-udevd',
   'usr/lib/systemd/systemd-modules-load',
   'usr/lib/systemd/systemd-veritysetup',
@@ -116,7 +109,6 @@ export const REQUIRED_MODULES: readonly string[] = [
   'dm_mod',
   'dm_verity',
   'erofs',
-  'overlay',
   'loop',
   'ext4',
   'vfat',
@@ -147,7 +139,7 @@ export const DRIVER_MODULES: readonly string[] = [
   'tpm_crb',
 ];
 
-/** Loaded before anything asks: the keyring .dm-verity exists only with the module. */
+/** Mount points and folders PID 1 expects. */
 export const DIRECTORIES: readonly string[] = [
   'dev',
   'proc',

@@ -66,13 +66,13 @@ _start: mov     %rsp, %rbp                      # argc, argv..., 0, envp..., 0
 
         test    %r12, %r12                      # an empty or unreadable line never matches
         jle     unread
-        cmp     %r12, %r13
-        jne     differs
-        lea     actual(%rip), %rsi
+        lea     actual(%rip), %rsi              # both buffers end in zeros, so a shorter line differs too
         lea     expected(%rip), %rdi
-        mov     %r12, %rcx
+        mov     $LIMIT, %ecx
         cld
         repe    cmpsb
+        jne     differs
+        cmp     %r12, %r13
         jne     differs
         cmpq    $1, (%rbp)                      # arguments behind " --" would be systemd's
         jne     differs
@@ -101,8 +101,7 @@ unread: lea     unreadable(%rip), %rsi
         jmp     refuse
 
 differs:
-        lea     actual(%rip), %rsi              # printed cut to what one kmsg record takes
-        movb    $0, 800(%rsi)
+        dec     %rsi                            # the first byte that is not as signed
         lea     prefix_found(%rip), %rdi
         call    say
         lea     different(%rip), %rsi
@@ -195,7 +194,7 @@ expected_path:  .asciz "/cmdline"
 systemd:        .asciz "/usr/lib/systemd/systemd"
 kmsg:           .asciz "/dev/kmsg"
 prefix:         .asciz "<1>osguard: boot refused: "
-prefix_found:   .asciz "<1>osguard: command line found: "
+prefix_found:   .asciz "<1>osguard: not as signed from here on: "
 different:      .asciz "the kernel command line is not the signed one, powering off"
 unreadable:     .asciz "the kernel command line cannot be read, powering off"
 no_systemd:     .asciz "systemd cannot be started, powering off"

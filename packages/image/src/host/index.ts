@@ -1,0 +1,10 @@
+export { commandLine } from './command-line.ts';
+export type { CommandLineOptions } from './command-line.ts';
+export { ipePolicy } from './ipe-policy.ts';
+export type { HostIpePolicy } from './ipe-policy.ts';
+export { findKernel } from './kernel.ts';
+export type { InstalledKernel } from './kernel.ts';
+export { prepareHost } from './prepare.ts';
+export type { PrepareHostOptions } from './prepare.ts';
+export { settleHost } from './settle.ts';
+export type { SettleHostOptions } from './settle.ts';
