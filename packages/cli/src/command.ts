@@ -102,8 +102,15 @@ export interface CommandContext {
   readonly io: Io;
   readonly signal: AbortSignal;
   readonly sink: EventSink;
-  /** True when the result is printed as JSON: nothing may be read from or written to a person. */
+  /** True when the result is printed as JSON. */
   readonly json: boolean;
+  /**
+   * One line of a result that comes bit by bit, such as a machine's console: on stdout for people, on stderr when
+   * stdout is kept for the JSON document.
+   */
+  readonly live: (line: string) => void;
+  /** For live lines. */
+  readonly paint: Paint;
 }
 
 /** What a command found out. It never prints: that keeps `--json` pure. */

@@ -45,6 +45,8 @@ export function reportOf(error: unknown): ErrorReport {
   if (!(error instanceof Error)) return internal(String(error));
   const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
   if (error.name === 'FormatError') return fromParts(error, 2);
+  // Errors of a room that says of itself whether this machine is to blame.
+  if ('environment' in error && 'hint' in error) return fromParts(error, error.environment === true ? 3 : 2);
   const system = code === undefined ? undefined : systemErrors.get(code);
   if (system !== undefined && 'syscall' in error) {
     const path = 'path' in error && typeof error.path === 'string' ? `${error.path}: ` : '';

@@ -114,10 +114,18 @@ async function similarCommand(word: string, commands: readonly CommandEntry[]): 
 
 async function perform({ command, values, globals }: Choice, io: Io): Promise<number> {
   const { renderEvents } = await import('./render/events.ts');
-  const events = renderEvents(io, { verbose: globals.verbose });
+  const target = globals.json ? io.stderr : io.stdout;
+  const events = renderEvents(io, { verbose: globals.verbose, target });
   try {
     io.signal.throwIfAborted();
-    const context = { io, signal: io.signal, sink: events.sink, json: globals.json };
+    const context = {
+      io,
+      signal: io.signal,
+      sink: events.sink,
+      json: globals.json,
+      live: (line: string) => events.print(line),
+      paint: paintFor(io, target),
+    };
     const outcome = await command.run(values, context);
     events.close();
     const text = globals.json ? encodeJson(outcome.json) : await outcome.text(paintFor(io, io.stdout));

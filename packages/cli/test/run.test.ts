@@ -174,3 +174,17 @@ test('progress: a live line on a terminal, gone before the result', async () => 
     /^warning: no cache\n {2}hint: make one\n✓ install\\x1b packages {2}\d+ ms, 10 packages\nlies in out\/\n$/,
   );
 });
+
+test('lines of a result that comes bit by bit stay out of the JSON document', async () => {
+  const console = fake(async (_values, { live, sink }) => {
+    await step(sink, { id: 'b', title: 'boot' }, () => live('console line'));
+    return { json: { done: true }, text: () => 'stopped' };
+  });
+  const human = await capture(['fake', 'do'], console);
+  assert.equal(human.out, 'console line\nstopped\n');
+  const machine = await capture(['fake', 'do', '--json'], console);
+  assert.deepEqual(JSON.parse(machine.out), { done: true });
+  assert.match(machine.err, /^console line$/m);
+  const terminal = await capture(['fake', 'do'], console, { tty: true });
+  assert.equal(terminal.out, 'console line\nstopped\n');
+});

@@ -50,7 +50,7 @@ own or be appended to the data (the same file, and --hash-offset).`,
     },
   ],
   async run(values, { sink, signal }) {
-    const { formatVerity } = await import('@osguard/image');
+    const { formatVerity } = await import('@osguard/image/verity');
     const salt = values.salt === undefined ? randomBytes(32) : saltOf(values.salt);
     const uuid = values.uuid ?? randomUUID();
     const { data, tree, hash, dataBlockSize, hashBlockSize, hashOffset, dataSize, bare } = values;

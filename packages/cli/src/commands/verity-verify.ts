@@ -24,7 +24,7 @@ them, and lists every block that is not what the root hash vouches for. Exit sta
     { line: 'osguard verity verify usr.erofs usr.verity @usr.roothash', does: 'the parts of a release' },
   ],
   async run(values, { sink, signal }) {
-    const { verifyVerity } = await import('@osguard/image');
+    const { verifyVerity } = await import('@osguard/image/verity');
     const rootHash = await rootHashFrom(values.rootHash);
     const { data, tree, hashOffset } = values;
     const verdict = await step(

@@ -4,13 +4,15 @@
  */
 
 import type { EventSink, OsguardEvent, Progress, StepEnded, StepStarted, Warning } from '@osguard/events';
-import type { Io } from '../io.ts';
+import type { Io, OutputStream } from '../io.ts';
 import { formatBytes, formatDuration } from './format.ts';
 import type { Paint } from './paint.ts';
 import { paintFor, printable } from './paint.ts';
 
 export interface EventRenderer {
   readonly sink: EventSink;
+  /** Prints a line of the result without disturbing the progress. */
+  print(line: string): void;
   /** Clears the live line and stops the timer: call before anything else is printed, and at the end. */
   close(): void;
 }
@@ -18,6 +20,8 @@ export interface EventRenderer {
 export interface EventOptions {
   /** Also print the lines of tools. */
   readonly verbose: boolean;
+  /** Where `print` writes. */
+  readonly target: OutputStream;
   readonly now?: () => number;
 }
 
@@ -35,14 +39,20 @@ class PlainRenderer implements EventRenderer {
   readonly #paint: Paint;
   readonly #verbose: boolean;
   readonly #now: () => number;
+  readonly #target: OutputStream;
   #lastProgress: number;
 
-  constructor(io: Io, { verbose, now = () => performance.now() }: EventOptions) {
+  constructor(io: Io, { verbose, target, now = () => performance.now() }: EventOptions) {
     this.#io = io;
     this.#paint = paintFor(io, io.stderr);
     this.#verbose = verbose;
     this.#now = now;
+    this.#target = target;
     this.#lastProgress = now();
+  }
+
+  print(line: string): void {
+    this.#target.write(`${line}\n`);
   }
 
   readonly sink: EventSink = (event) => {
@@ -75,14 +85,22 @@ class LiveRenderer implements EventRenderer {
   readonly #verbose: boolean;
   readonly #now: () => number;
   readonly #running = new Map<string, { step: StepStarted; since: number; progress?: Progress }>();
+  readonly #target: OutputStream;
   #timer: NodeJS.Timeout | undefined;
   #shown = false;
 
-  constructor(io: Io, { verbose, now = () => performance.now() }: EventOptions) {
+  constructor(io: Io, { verbose, target, now = () => performance.now() }: EventOptions) {
     this.#io = io;
     this.#paint = paintFor(io, io.stderr);
     this.#verbose = verbose;
     this.#now = now;
+    this.#target = target;
+  }
+
+  print(line: string): void {
+    this.#erase();
+    this.#target.write(`${line}\n`);
+    this.#draw();
   }
 
   readonly sink: EventSink = (event) => {
