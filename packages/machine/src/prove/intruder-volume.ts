@@ -102,6 +102,8 @@ export function buildIntruderVolume(options: IntruderVolumeOptions): Volume {
       mode: 0o755,
     },
     { path: 'units/attack.service', body: text(unit) },
+    // Takes the place of the file of this name in /usr in the boots with protections off.
+    { path: 'all-capabilities/50-osguard.conf', body: text('[Manager]\n') },
   ];
   return buildVolume({
     files,

@@ -4,36 +4,45 @@
  */
 
 import { MachineError } from '../error.ts';
-import type { Machine } from '../vm/launch.ts';
+import type { LineStream } from '../vm/line-stream.ts';
+import type { Guest } from './guest.ts';
+import { lastLines, longest } from './guest.ts';
 import type { Attempt, Observation } from './row.ts';
 
 /** The serial port (of `serials`) the agent opens as /dev/ttyS1. */
 export const intruderSerial = 1;
 
-export interface IntruderReady {
-  readonly attacks: readonly string[];
-}
+/** Lines of the console after which he will not get in any more. */
+export const stopped: RegExp =
+  /Kernel panic|osguard: boot refused|BdsDxe: No bootable option|Freezing execution/;
 
 export interface AskOptions {
   readonly args?: Readonly<Record<string, unknown>>;
-  /** Milliseconds; 60,000 unless told otherwise. */
-  readonly timeoutMs?: number;
 }
 
 export class Intruder {
-  readonly #machine: Machine;
+  readonly #guest: Guest;
+  readonly #line: LineStream;
   #next = 1;
 
-  constructor(machine: Machine) {
-    this.#machine = machine;
+  constructor(guest: Guest) {
+    const line = guest.serials[intruderSerial];
+    if (line === undefined) throw new MachineError('bad-option', 'the machine has no second serial line');
+    this.#guest = guest;
+    this.#line = line;
   }
 
-  /** Waits until he is in. */
-  async ready(timeoutMs: number): Promise<IntruderReady> {
-    const line = await this.#line.waitFor(/^\{"ready":true.*\}$/, { timeoutMs });
-    const value: unknown = JSON.parse(line.text);
-    const attacks = isRecord(value) && Array.isArray(value['attacks']) ? value['attacks'] : [];
-    return { attacks: attacks.filter((name) => typeof name === 'string') };
+  /** Waits until he is in. @throws MachineError when the console says that he never will be. */
+  async ready(): Promise<void> {
+    const dead = this.#guest.waitFor(stopped).then((line) => {
+      throw new MachineError('machine-stopped', `the intruder did not get in: ${line.text}`, {
+        data: { lastLines: lastLines(this.#guest.console) },
+      });
+    });
+    const ready = this.#line.waitFor(/^\{"ready":true.*\}$/, { timeoutMs: longest });
+    ready.catch(() => undefined);
+    await Promise.race([ready, dead]);
+    dead.catch(() => undefined);
   }
 
   /** One attack; what he reports, or an error when he cannot make it. */
@@ -42,17 +51,12 @@ export class Intruder {
     this.#next += 1;
     const after = this.#line.lines.at(-1);
     this.#line.write(`${JSON.stringify({ id, attack, args: options.args ?? {} })}\n`);
-    const answer = await this.#line.waitFor(new RegExp(`^\\{"id":${id},.*\\}$`), {
-      timeoutMs: options.timeoutMs ?? 60_000,
+    const answer = this.#line.waitFor(new RegExp(`^\\{"id":${id},.*\\}$`), {
+      timeoutMs: longest,
       ...(after !== undefined && { after }),
     });
-    return parseObservation(attack, answer.text);
-  }
-
-  get #line(): Machine['console'] {
-    const line = this.#machine.serials[intruderSerial];
-    if (line === undefined) throw new MachineError('bad-option', 'the machine has no second serial line');
-    return line;
+    const { text } = await this.#guest.alive(answer);
+    return parseObservation(attack, text);
   }
 }
 

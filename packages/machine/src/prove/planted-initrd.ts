@@ -18,12 +18,16 @@ export interface PlantedInitrd {
   readonly volume: Volume;
   /** Detached PKCS#7 over its root hash by the role `layers`; absent where nothing is enforced. */
   readonly signature?: Uint8Array;
-  /** More files, for example a replacement of /init where the command line differs. */
+  /** Gives PID 1 and so root all capabilities back, for boots with protections off. */
+  readonly allCapabilities?: boolean;
+  /** More files and links, for example a replacement of /init where the command line differs. */
+  readonly files?: ReadonlyMap<string, Uint8Array>;
   readonly links?: ReadonlyMap<string, string>;
 }
 
 /** An uncompressed newc archive that goes before or behind the release's own initrd. */
-export function plantedInitrd({ volume, signature, links = new Map() }: PlantedInitrd): Uint8Array {
+export function plantedInitrd(planted: PlantedInitrd): Uint8Array {
+  const { volume, signature, allCapabilities = false } = planted;
   const device = `/dev/disk/by-id/virtio-${intruderSerialNumber}`;
   const options = [
     `hash-offset=${volume.hashOffset}`,
@@ -57,33 +61,39 @@ Type=erofs
 Options=ro,nodev
 `,
     ],
-    [
-      `${units}/run-systemd-system.mount`,
-      `[Unit]
+    ...(planted.files ?? []),
+  ]);
+  if (signature !== undefined) files.set('etc/intruder.p7s', signature);
+  const links = new Map(planted.links);
+  // A folder of the same name in /run wins over the one in /usr.
+  const binds = [['units', 'system'], ...(allCapabilities ? [['all-capabilities', 'system.conf.d']] : [])];
+  for (const [from = '', to = ''] of binds) {
+    const name = `run-systemd-${to}.mount`;
+    files.set(`${units}/${name}`, bindUnit(`${intruderMount}/${from}`, `/run/systemd/${to}`));
+    links.set(`${units}/initrd-root-fs.target.requires/${name}`, `../${name}`);
+  }
+  return archive(files, links);
+}
+
+function bindUnit(what: string, where: string): string {
+  return `[Unit]
 DefaultDependencies=no
 Requires=run-attack.mount
 After=run-attack.mount
 Before=initrd-root-fs.target
 
 [Mount]
-What=${intruderMount}/units
-Where=/run/systemd/system
+What=${what}
+Where=${where}
 Type=none
 Options=bind
-`,
-    ],
-  ]);
-  if (signature !== undefined) files.set('etc/intruder.p7s', signature);
-  const allLinks = new Map([
-    ...links,
-    [`${units}/initrd-root-fs.target.requires/run-systemd-system.mount`, '../run-systemd-system.mount'],
-  ]);
-  return archive(files, allLinks);
+`;
 }
 
-function archive(
+/** An uncompressed newc archive of these files and the folders above them. */
+export function archive(
   files: ReadonlyMap<string, string | Uint8Array>,
-  links: ReadonlyMap<string, string>,
+  links: ReadonlyMap<string, string> = new Map(),
 ): Uint8Array {
   const folders = new Set<string>();
   for (const path of [...files.keys(), ...links.keys()]) {

@@ -1,7 +1,7 @@
 /** The proof: boots a release and attacks it. One row an attack, with its control and the evidence. */
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism, freemem, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ReleaseFolder } from '@osguard/image';
 import { openFileSource } from '@osguard/image';
@@ -10,13 +10,17 @@ import { makeVariableStore } from '@osguard/keys';
 import { MachineError } from '../error.ts';
 import type { MachineSink } from '../events.ts';
 import { step } from '../events.ts';
-import { firmwareVariables } from '../tools/table.ts';
+import type { Tools } from '../tools/open.ts';
 import { openTools } from '../tools/open.ts';
-import type { ProofContext } from './boots.ts';
-import { hypervisorArgumentsBoot, mainBoot } from './boots.ts';
+import { firmwareVariables } from '../tools/table.ts';
+import { chooseAccelerator } from '../vm/accelerator.ts';
+import type { CleanBoot } from './clean-boot.ts';
+import type { BootLimits, ProofContext } from './context.ts';
+import { defaultLimits, noControls } from './context.ts';
+import { runBoots } from './lanes.ts';
 import { writeProofFiles } from './proof-files.ts';
 import type { ProofSummary, Row } from './row.ts';
-import { summarise, untestable } from './row.ts';
+import { summarise } from './row.ts';
 import type { AttackRow } from './table.ts';
 import { attackRows } from './table.ts';
 import { findVictim } from './victim.ts';
@@ -25,89 +29,121 @@ export interface ProveOptions {
   readonly release: ReleaseFolder;
   /** Private keys of the roles boot and layers, certificates of platform and exchange. */
   readonly keyring: Keyring;
-  /** Only what one enforcing boot and the firmware can show. */
+  /** Only what one enforcing boot and the firmware can show, without control boots. */
   readonly short: boolean;
   /** Only these rows. */
   readonly only?: readonly string[];
   readonly sink: MachineSink;
   readonly onRow?: (row: Row) => void;
   readonly signal?: AbortSignal;
+  /** Folder for the consoles of the boots, made when it is not there. */
+  readonly consoles?: string;
   readonly memoryMiB?: number;
   readonly cpus?: number;
-  /** Milliseconds a boot may take; 300,000 unless told otherwise. */
-  readonly patience?: number;
-}
-
-export interface CleanBoot {
-  /** SELinux and IPE denials before any attack. */
-  readonly denials: readonly string[];
-  readonly failedUnits: readonly string[];
-  /** Lines of systemd-analyze. */
-  readonly startup: readonly string[];
-  /** Bytes. */
-  readonly memoryUsed: number;
-  /** All that the host reported of itself. */
-  readonly facts: Readonly<Record<string, unknown>>;
+  readonly limits?: BootLimits;
 }
 
 export interface ProofReport {
   readonly release: { readonly name: string; readonly version: string; readonly rootHash: string };
   readonly checks: readonly Row[];
   readonly summary: ProofSummary;
+  /** Absent when the host was not reached or not asked. */
   readonly cleanBoot?: CleanBoot;
+  readonly environment: ProofEnvironment;
 }
 
-/** @throws MachineError when a machine could not be started at all; attacks that cannot be made are untestable rows. */
+/** In which machine the proof was made. */
+export interface ProofEnvironment {
+  readonly accelerator: 'kvm' | 'tcg';
+  readonly cpus: number;
+  readonly memoryMiB: number;
+  readonly short: boolean;
+  /** ISO 8601, when the proof began. */
+  readonly started: string;
+}
+
+/** @throws MachineError when no machine could be started at all; attacks that cannot be made are untestable rows. */
 export async function prove(options: ProveOptions): Promise<ProofReport> {
-  const { release, keyring, sink, signal, onRow = () => undefined } = options;
+  const { release, keyring, sink, signal, onRow = () => undefined, consoles } = options;
   const started = performance.now();
   const rows = selectRows(options);
   const tools = await openTools({ sets: ['run', 'intruder'], sink, ...(signal !== undefined && { signal }) });
-  const intruder = tools.origins.get('intruder');
-  if (intruder?.from !== 'tree')
-    throw new MachineError('tool-missing', 'the tool set `intruder` is not a tree');
+  const environment = {
+    accelerator: (await chooseAccelerator(tools)).accelerator,
+    cpus: options.cpus ?? 2,
+    memoryMiB: options.memoryMiB ?? 2048,
+    short: options.short,
+    started: new Date().toISOString(),
+  };
+  if (consoles !== undefined) mkdirSync(consoles, { recursive: true });
   const folder = mkdtempSync(join(tmpdir(), 'osguard-proof-'));
+  const removeFolder = (): void => rmSync(folder, { recursive: true, force: true });
+  process.once('exit', removeFolder);
   try {
+    const full = !options.short;
     const files = await step(sink, 'proof-files', {
       message: 'making the intruder, his volumes and the bad images',
       run: () =>
         writeProofFiles({
           uki: release.file('uki.efi'),
+          rootHash: release.rootHash,
           keyring,
-          intruderTree: join(intruder.tree.path, 'root'),
+          intruderTree: intruderTree(tools),
           folder,
+          full,
         }),
     });
     const variables = join(folder, 'variables.fd');
-    writeFileSync(
-      variables,
-      makeVariableStore(readFileSync(tools.file(firmwareVariables)), keyring, { db: release.databaseRoles }),
-    );
-    using disk = openFileSource(release.file('disk.raw'));
+    const blank = readFileSync(tools.file(firmwareVariables));
+    writeFileSync(variables, makeVariableStore(blank, keyring, { db: release.databaseRoles }));
+    const disk = release.file('disk.raw');
+    using source = openFileSource(disk);
     const context: ProofContext = {
       tools,
       files,
       variables,
-      disk: release.file('disk.raw'),
+      disk,
       rootHash: release.rootHash,
-      victim: findVictim(disk, release.rootHash),
-      memoryMiB: options.memoryMiB ?? 2048,
-      cpus: options.cpus ?? 2,
-      patience: options.patience ?? 300_000,
+      victim: findVictim(source, release.rootHash),
+      memoryMiB: environment.memoryMiB,
+      cpus: environment.cpus,
+      folder,
+      limits: options.limits ?? defaultLimits,
+      controls: noControls,
       sink,
       onRow,
+      ...(consoles !== undefined && { consoleFolder: consoles }),
       ...(signal !== undefined && { signal }),
     };
-    const { checks, state } = await runBoots(context, rows);
+    const { checks, cleanBoot } = await runBoots(context, {
+      rows,
+      full,
+      lanes: lanes(environment.memoryMiB),
+    });
+    if (signal?.aborted === true) throw new MachineError('aborted', 'the proof was interrupted');
     return {
       release: { name: release.name, version: release.version, rootHash: release.rootHash },
       checks,
       summary: summarise(checks, (performance.now() - started) / 1000),
-      ...(state !== undefined && { cleanBoot: parseCleanBoot(state) }),
+      ...(cleanBoot !== undefined && { cleanBoot }),
+      environment,
     };
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    process.removeListener('exit', removeFolder);
+    removeFolder();
   }
+}
+
+function intruderTree(tools: Tools): string {
+  const origin = tools.origins.get('intruder');
+  if (origin?.from === 'tree') return join(origin.tree.path, 'root');
+  throw new MachineError('tool-missing', 'the tool set `intruder` is not a tree');
+}
+
+/** Boots that do not need each other run at the same time where there are processors and memory for two. */
+function lanes(memoryMiB: number): 1 | 2 {
+  const enough = freemem() > 2 * memoryMiB * 1024 * 1024;
+  return availableParallelism() >= 2 && enough ? 2 : 1;
 }
 
 function selectRows({ short, only }: ProveOptions): readonly AttackRow[] {
@@ -117,54 +153,5 @@ function selectRows({ short, only }: ProveOptions): readonly AttackRow[] {
       hint: `attacks: ${attackRows.map(({ id }) => id).join(', ')}`,
     });
   }
-  return attackRows.filter((row) => (only === undefined ? !short || row.short : only.includes(row.id)));
-}
-
-interface BootResults {
-  readonly checks: readonly Row[];
-  readonly state?: string;
-}
-
-async function runBoots(context: ProofContext, rows: readonly AttackRow[]): Promise<BootResults> {
-  const done = new Map<string, Row>();
-  const record = (row: Row): void => {
-    done.set(row.id, row);
-  };
-  let state: string | undefined;
-  try {
-    ({ state } = await mainBoot({ ...context, onRow: (row) => (record(row), context.onRow(row)) }, rows));
-    const smbios = rows.find(({ id }) => id === 'cmdline-smbios');
-    if (smbios !== undefined) {
-      const row = await hypervisorArgumentsBoot(context, smbios);
-      record(row);
-      context.onRow(row);
-    }
-  } catch (error) {
-    if (!(error instanceof MachineError) || error.code === 'aborted') throw error;
-    for (const row of rows) {
-      if (done.has(row.id)) continue;
-      const missed = untestable(row, error.message);
-      record(missed);
-      context.onRow(missed);
-    }
-  }
-  const checks = rows.map(
-    (row) => done.get(row.id) ?? untestable(row, 'no boot of this proof makes this attack'),
-  );
-  return { checks, ...(state !== undefined && { state }) };
-}
-
-function parseCleanBoot(text: string): CleanBoot {
-  const facts = JSON.parse(text) as Readonly<Record<string, unknown>>;
-  const list = (name: string): readonly string[] => {
-    const value = facts[name];
-    return Array.isArray(value) ? value.map(String) : [];
-  };
-  return {
-    denials: list('denials'),
-    failedUnits: list('failed'),
-    startup: list('startup'),
-    memoryUsed: Number(facts['memoryUsed']),
-    facts,
-  };
+  return attackRows.filter((row) => (!short || row.short) && (only === undefined || only.includes(row.id)));
 }

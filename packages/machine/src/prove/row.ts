@@ -34,38 +34,66 @@ export interface Observation {
   readonly seconds: number;
 }
 
+/** The name and the mechanism of a row, without anything else that may be known of it. */
 export interface RowName {
   readonly id: string;
   readonly protection: string;
 }
 
 /**
- * Blocked means: there was at least one attempt, none succeeded, and the control (if the attack has one) worked.
- * When the control failed, nothing was shown, whatever the attempts did.
+ * Blocked means: there was at least one attempt, none succeeded, and every control that was made worked. A control that
+ * failed shows nothing, whatever the attempts did. `unprotected` is the same attack where nothing is enforced: it is a
+ * control when the attack got through there.
  */
-export function judgeRow(row: RowName, seen: Observation): Row {
-  const control: ControlResult = seen.control === null ? 'none' : seen.control.succeeded ? 'ran' : 'failed';
+export function judgeRow({ id, protection }: RowName, seen: Observation, unprotected?: Observation): Row {
+  const controls = [
+    ...(seen.control === null ? [] : [seen.control]),
+    ...(unprotected === undefined ? [] : [unprotectedControl(unprotected, seen.control)]),
+  ].filter((control) => control !== undefined);
+  const failed = controls.find((control) => !control.succeeded);
+  const control: ControlResult = controls.length === 0 ? 'none' : failed === undefined ? 'ran' : 'failed';
   const success = seen.attempts.find((attempt) => attempt.succeeded);
   const details = [
     ...seen.attempts.map(({ succeeded, detail }) => `${succeeded ? 'SUCCEEDED' : 'refused'}: ${detail}`),
-    ...(seen.control === null ? [] : [`control ${control}: ${seen.control.detail}`]),
+    ...controls.map(({ succeeded, detail }) => `control ${succeeded ? 'ran' : 'FAILED'}: ${detail}`),
+    ...(unprotected?.attempts ?? []).map(
+      ({ succeeded, detail }) => `without protection ${succeeded ? 'succeeds' : 'fails too'}: ${detail}`,
+    ),
+    ...seen.kernel.map((line) => `kernel: ${line}`),
   ];
-  const common = { ...row, control, seconds: seen.seconds, details };
+  const common = { id, protection, control, seconds: seen.seconds, details };
   if (success !== undefined) return { ...common, result: 'not-blocked', evidence: success.detail };
   if (seen.attempts.length === 0) return { ...common, result: 'untestable', evidence: 'no attempt was made' };
-  if (control === 'failed') {
-    return { ...common, result: 'untestable', evidence: `the control failed: ${seen.control?.detail ?? ''}` };
+  if (failed !== undefined) {
+    return { ...common, result: 'untestable', evidence: `the control failed: ${failed.detail}` };
   }
   return { ...common, result: 'blocked', evidence: kernelEvidence(seen) };
 }
 
-/** A row that could not be tried, and why. Never reported as blocked. */
-export function untestable(row: RowName, reason: string): Row {
-  return { ...row, result: 'untestable', control: 'none', evidence: reason, seconds: 0, details: [] };
+/** Where the host's own control ran, an attack that nothing lets through adds no doubt; without one it shows nothing. */
+function unprotectedControl(unprotected: Observation, own: Attempt | null): Attempt | undefined {
+  const success = unprotected.attempts.find(({ succeeded }) => succeeded);
+  if (success !== undefined) return { succeeded: true, detail: `without protection: ${success.detail}` };
+  if (own !== null) return undefined;
+  const first = unprotected.attempts[0] ?? unprotected.control;
+  return {
+    succeeded: false,
+    detail: `without protection it fails too: ${first?.detail ?? 'nothing was tried'}`,
+  };
 }
 
+/** A row that could not be tried, and why. Never reported as blocked. */
+export function untestable(
+  { id, protection }: RowName,
+  reason: string,
+  details: readonly string[] = [],
+): Row {
+  return { id, protection, result: 'untestable', control: 'none', evidence: reason, seconds: 0, details };
+}
+
+const refusal = /ipe_op=|avc: +denied|[Ll]ockdown:|verity|signature|Loading of|rejected|taint/;
+
 function kernelEvidence(seen: Observation): string {
-  const refusal = /ipe_op=|avc: +denied|[Ll]ockdown|verity|signature|Loading of|rejected/;
   const line = seen.kernel.find((text) => refusal.test(text));
   return line ?? seen.attempts[0]?.detail ?? '';
 }

@@ -11,6 +11,8 @@ export type Stage =
   | 'hypervisor'
   /** The intruder leaves things behind and the machine reboots. */
   | 'reboot'
+  /** Root changes the disk below the running host; the last thing that host sees. */
+  | 'last'
   /** The disk is changed while the machine is off. */
   | 'offline';
 
@@ -33,7 +35,7 @@ export const attackRows: readonly AttackRow[] = [
   row('uki-cmdline', 'firmware', true, 'Authenticode covers the command line'),
   row('uki-section', 'firmware', true, 'Authenticode covers every section'),
   row('cmdline-smbios', 'hypervisor', true, 'kernel arguments from the hypervisor are refused'),
-  row('credential-smbios', 'hypervisor', true, 'credentials and units from the hypervisor are ignored'),
+  row('credential-smbios', 'intruder', true, 'credentials and units from the hypervisor are ignored'),
   row('usr-write', 'intruder', true, '/usr cannot be written, remounted or covered'),
   row('exec-root', 'intruder', true, 'IPE: unsigned program on the root file system'),
   row('exec-tmp', 'intruder', true, 'IPE: unsigned program on /tmp'),
@@ -68,7 +70,7 @@ export const attackRows: readonly AttackRow[] = [
   row('verity-unsigned', 'intruder', true, 'a dm-verity volume without signature runs nothing'),
   row('verity-foreign', 'intruder', true, 'a dm-verity volume signed by another key is not opened'),
   row('verity-swapped', 'intruder', true, 'a right signature opens only the volume it was made for'),
-  row('usr-data', 'offline', true, 'dm-verity: one changed byte of /usr stops the machine'),
+  row('usr-data', 'last', true, 'dm-verity: one changed byte of /usr stops the machine'),
   row('usr-tree', 'offline', false, 'dm-verity: one changed byte of the hash tree stops the machine'),
   row('usr-foreign-key', 'offline', false, 'a root hash signed by another key does not boot'),
   row('usr-unsigned', 'offline', false, 'another /usr with its own valid hash tree does not boot'),

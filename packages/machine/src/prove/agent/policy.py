@@ -30,15 +30,18 @@ def enforcing():
     return read_file(f"{IPE}/enforce").strip() == b"1"
 
 
-def control_state():
-    """Not a control of the attack: the state in which the attack was made, so that it means something."""
-    return Attempt(enforcing() and bool(active()), f"enforce={int(enforcing())}, active policy {', '.join(active())}")
+def still_on(args):
+    """What counts in the end. Left out where the protections are off from the start."""
+    if not args.get("protected", True):
+        return []
+    on = enforcing() and bool(active())
+    return [Attempt(not on, f"afterwards: enforce={int(enforcing())}, active policy {', '.join(active()) or 'none'}")]
 
 
-def ipe_off(_args):
+def ipe_off(args):
     attempts = [attempt("echo 0 > ipe/enforce", lambda: write_control(f"{IPE}/enforce", b"0"))]
-    attempts.append(attempt("umount securityfs and mount it elsewhere", lambda: other_mount("securityfs", "ipe/enforce")))
-    return attempts, control_state()
+    attempts.append(attempt("securityfs mounted elsewhere", lambda: other_mount("securityfs", "ipe/enforce")))
+    return attempts + still_on(args), None
 
 
 def other_mount(kind, leaf):
@@ -54,52 +57,81 @@ def other_mount(kind, leaf):
         os.rmdir(folder)
 
 
+def load(blob):
+    return write_control(f"{IPE}/new_policy", base64.b64decode(blob))
+
+
+def update(name, blob):
+    return write_control(f"{IPE}/policies/{name}/update", base64.b64decode(blob))
+
+
+def control_of_loading(args):
+    """A policy of the right key is taken: only where root has the capability for it, else there is no control."""
+    if args.get("protected", True):
+        return None
+    return attempt("a new policy, signed by the right key", lambda: load(args["spare"]))
+
+
+def drop_spare():
+    for name in policies():
+        if name not in active():
+            write_control(f"{IPE}/policies/{name}/delete", b"1")
+
+
 def ipe_load(key, what):
     def attack(args):
-        blob = base64.b64decode(args[key])
-        attempts = [attempt(what, lambda: write_control(f"{IPE}/new_policy", blob))]
+        attempts = [attempt(f"{what}, as a new one", lambda: load(args[key]))]
         for name in policies():
-            attempts.append(
-                attempt(f"{what}, as update of {name}", lambda: write_control(f"{IPE}/policies/{name}/update", blob))
-            )
-        return attempts, control_state()
+            attempts.append(attempt(f"{what}, as update of {name}", lambda: update(name, args[key])))
+        attempts += still_on(args)
+        control = control_of_loading(args)
+        if control is not None and control.succeeded:
+            drop_spare()
+        return attempts, control
 
     return attack
 
 
-def ipe_delete(_args):
+def ipe_delete(args):
     attempts = []
-    for name in policies():
+    for name in active():
         attempts.append(attempt(f"delete {name}", lambda: write_control(f"{IPE}/policies/{name}/delete", b"1")))
         attempts.append(attempt(f"deactivate {name}", lambda: write_control(f"{IPE}/policies/{name}/active", b"0")))
-    return attempts, control_state()
+    attempts += still_on(args)
+    control = control_of_loading(args)
+    if control is not None and control.succeeded:
+        control = attempt("deleting a policy that is not the active one", lambda: drop_spare() or "deleted")
+    return attempts, control
 
 
-def selinux_state():
-    on = read_file(f"{SELINUX}/enforce").strip() == b"1"
-    return Attempt(on, f"SELinux enforce={int(on)}")
+def selinux_on():
+    return read_file(f"{SELINUX}/enforce").strip() == b"1"
 
 
-def selinux_off(_args):
-    before = selinux_state()
+def selinux_still_on(args):
+    if not args.get("protected", True):
+        return []
+    return [Attempt(not selinux_on(), f"afterwards: SELinux enforce={int(selinux_on())}")]
+
+
+def selinux_off(args):
     attempts = [attempt("setenforce 0", lambda: write_control(f"{SELINUX}/enforce", b"0"))]
     attempts.append(attempt("selinuxfs mounted elsewhere", lambda: other_mount("selinuxfs", "enforce")))
     if os.path.exists(f"{SELINUX}/disable"):
-        said = attempt("selinux/disable", lambda: write_control(f"{SELINUX}/disable", b"1"))
         # The file is kept for old programs; a write is taken and does nothing. What counts is what is enforced.
-        after = selinux_state()
-        attempts.append(Attempt(not after.succeeded, f"{said.detail}; afterwards {after.detail}"))
-    return attempts, before
+        said = attempt("selinux/disable", lambda: write_control(f"{SELINUX}/disable", b"1"))
+        attempts.append(Attempt(False, f"{said.detail}, which the kernel ignores"))
+    return attempts + selinux_still_on(args), None
 
 
-def selinux_load(_args):
+def selinux_load(args):
     policy = read_file(f"{SELINUX}/policy")
     attempts = [attempt("loading a policy", lambda: write_control(f"{SELINUX}/load", policy))]
     for name in ("allow_execmem", "allow_execmod", "selinuxuser_execmod"):
         path = f"{SELINUX}/booleans/{name}"
         if os.path.exists(path):
             attempts.append(attempt(f"boolean {name}", lambda: write_control(path, b"1")))
-    return attempts, selinux_state()
+    return attempts + selinux_still_on(args), None
 
 
 ATTACKS = {

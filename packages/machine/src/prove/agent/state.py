@@ -3,7 +3,15 @@
 import json
 import os
 
+from execution import interpreters_in_usr
 from system import *
+
+CREDENTIALS = "/run/credentials/@system"
+SMBIOS = "/sys/firmware/dmi/tables/DMI"
+
+
+def imported():
+    return sorted(os.listdir(CREDENTIALS)) if os.path.isdir(CREDENTIALS) else []
 
 
 def boot_state(_args):
@@ -31,7 +39,9 @@ def boot_state(_args):
         "denials": denials,
         "startup": startup.strip().splitlines(),
         "memoryUsed": memory["MemTotal"] - memory["MemAvailable"],
-        "credentials": sorted(os.listdir("/run/credentials/@system")) if os.path.isdir("/run/credentials/@system") else [],
+        "memoryTotal": memory["MemTotal"],
+        "credentials": imported(),
+        "interpreters": [path for path, _ in interpreters_in_usr()],
         "commandLine": read_file("/proc/cmdline").decode().strip(),
         "context": read_file("/proc/self/attr/current").decode().strip("\0\n"),
         "lockdown": read_file("/sys/kernel/security/lockdown").decode().strip(),
@@ -42,4 +52,16 @@ def boot_state(_args):
     return [Attempt(False, json.dumps(facts))], None
 
 
-ATTACKS = {"boot-state": boot_state}
+def credential_smbios(args):
+    """The hypervisor handed in a unit as a credential before the host started: it must have no effect."""
+    unit, found = args["unit"], imported()
+    status, _, _ = capture("/usr/bin/systemctl", ["systemctl", "cat", "--no-pager", unit])
+    attempts = [
+        Attempt(bool(found), f"credentials imported: {', '.join(found) or 'none'}"),
+        Attempt(status == 0, f"PID 1 {'knows' if status == 0 else 'does not know'} the unit {unit}"),
+    ]
+    there = unit.encode() in read_file(SMBIOS)
+    return attempts, Attempt(there, f"the credential {'lies' if there else 'is not'} in the SMBIOS tables of this host")
+
+
+ATTACKS = {"boot-state": boot_state, "credential-smbios": credential_smbios}

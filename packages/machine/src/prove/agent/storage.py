@@ -87,36 +87,58 @@ def verity_attack(what):
     return attack
 
 
+PLANTED = ("/etc/intruder", "/etc/ld.so.preload", "/etc/motd", "/intruder", "/root/intruder", "/opt/intruder")
+# Where PID 1 looks for units (systemd.unit(5)), as far as it is not /usr.
+UNIT_FOLDERS = (
+    "/etc/systemd/system", "/etc/systemd/system.control", "/etc/systemd/system/multi-user.target.wants",
+    "/run/systemd/system", "/run/systemd/system.control", "/run/systemd/transient", "/run/systemd/generator.early",
+)
+
+
 def persist_plant(args):
     """First half: leave things everywhere one can write. The prover then reboots."""
     attempts = []
-    for path in ("/etc/intruder", "/etc/systemd/system/intruder.service", "/etc/ld.so.preload", "/intruder"):
-        def plant(path=path):
-            write_file(path, args["mark"].encode(), 0o644)
+
+    def plant(path, content):
+        def action():
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            write_file(path, content, 0o644)
             return "written"
 
-        attempts.append(attempt(path, plant))
-    write_file("/var/intruder", args["mark"].encode())
+        attempts.append(attempt(path, action))
+
+    mark = args["mark"].encode()
+    for path in PLANTED:
+        plant(path, mark)
+    for folder in UNIT_FOLDERS:
+        plant(f"{folder}/{args['unit']}", b"[Service]\nExecStart=/usr/bin/true\n")
+    write_file("/var/intruder", mark)
     write_file("/var/intruder.elf", read_file(SIGNED_PROGRAM))
-    for folder in ("/run/systemd/system", "/var/lib/systemd"):
-        def unit(folder=folder):
-            write_file(f"{folder}/intruder.service", b"[Service]\nExecStart=/usr/bin/true\n", 0o644)
-            return "written"
-
-        attempts.append(attempt(folder, unit))
+    os.sync()
     return attempts, None
 
 
-def persist_check(args):
-    """Second half, after the reboot: what survived. /var must (control), nothing else may."""
-    survivors = []
-    for path in (
-        "/etc/intruder", "/etc/ld.so.preload", "/intruder",
-        "/etc/systemd/system/intruder.service", "/run/systemd/system/intruder.service",
-    ):
-        survivors.append(Attempt(os.path.exists(path), f"{path}: {'is there' if os.path.exists(path) else 'gone'}"))
+def kept_on_var(args):
+    """The control of what is gone: /var is the same, so it was the same disk that was booted again."""
     kept = os.path.exists("/var/intruder") and read_file("/var/intruder").decode() == args["mark"]
-    return survivors, Attempt(kept, f"/var/intruder: {'kept' if kept else 'gone'}")
+    return Attempt(kept, f"/var/intruder: {'kept' if kept else 'gone'}")
+
+
+def left(path, there):
+    return Attempt(there, f"{path}: {'still there' if there else 'gone'}")
+
+
+def persist_etc(args):
+    mark = args["mark"].encode()
+    return [left(p, os.path.exists(p) and mark in read_file(p)) for p in PLANTED], kept_on_var(args)
+
+
+def persist_unit(args):
+    unit = args["unit"]
+    attempts = [left(f"{f}/{unit}", os.path.lexists(f"{f}/{unit}")) for f in UNIT_FOLDERS]
+    status, _, _ = capture("/usr/bin/systemctl", ["systemctl", "cat", "--no-pager", unit])
+    attempts.append(Attempt(status == 0, f"PID 1 {'knows' if status == 0 else 'does not know'} {unit}"))
+    return attempts, kept_on_var(args)
 
 
 def persist_var_exec(_args):
@@ -157,6 +179,7 @@ ATTACKS = {
     "verity-foreign": verity_attack("volume signed by a foreign key"),
     "verity-swapped": verity_attack("volume with the signature of another one"),
     "persist-plant": persist_plant,
-    "persist-check": persist_check,
+    "persist-etc": persist_etc,
+    "persist-unit": persist_unit,
     "persist-var-exec": persist_var_exec,
 }

@@ -1,0 +1,56 @@
+/** Root changes one byte of /usr below dm-verity while the host runs: the read that meets it must stop the machine. */
+
+import { rootHashPartitionIds } from '@osguard/formats/verity';
+import type { ProofContext } from './context.ts';
+import type { Guest } from './guest.ts';
+import type { Intruder } from './intruder.ts';
+import type { Row } from './row.ts';
+import { judgeRow } from './row.ts';
+import type { AttackRow } from './table.ts';
+
+export const corruption: RegExp = /device-mapper: verity: .*(?:is corrupted|corruption)|verity.*data block/;
+const panic = /Kernel panic - not syncing: .*/;
+
+export interface ChangedByteOptions {
+  readonly guest: Guest;
+  readonly intruder: Intruder;
+  readonly context: ProofContext;
+}
+
+/** The last row of a boot: nothing can be asked afterwards. */
+export async function changedByteRow(
+  row: AttackRow,
+  { guest, intruder, context }: ChangedByteOptions,
+): Promise<Row> {
+  const started = guest.elapsed;
+  const device = `/dev/disk/by-partuuid/${rootHashPartitionIds(context.rootHash).data}`;
+  const { path, offset } = context.victim;
+  const after = guest.console.lines.at(-1);
+  const from = after === undefined ? {} : { after };
+  const outcome = await Promise.race([
+    guest.waitFor(panic, from).then(
+      ({ text }) => ({ text }),
+      () => ({ text: undefined }),
+    ),
+    intruder.ask(row.id, { args: { device, offset, file: path } }).then(
+      (seen) => ({ seen }),
+      // The answer never comes when the machine stops: then the console decides.
+      () => new Promise<never>(() => undefined),
+    ),
+  ]);
+  if ('seen' in outcome) return judgeRow(row, outcome.seen);
+  const lines = guest.console.lines.filter(({ number }) => number > (after?.number ?? -1));
+  const kernel = lines.map(({ text }) => text).filter((text) => corruption.test(text) || panic.test(text));
+  const machineStopped = outcome.text !== undefined || (await guest.stopsWithin(1000));
+  return judgeRow(row, {
+    attempts: [
+      {
+        succeeded: !machineStopped,
+        detail: `${path} after one bit of it was changed on the disk: ${outcome.text ?? 'the machine stopped'}`,
+      },
+    ],
+    control: { succeeded: true, detail: `the host booted and ran from this /usr before the change` },
+    kernel,
+    seconds: (guest.elapsed - started) / 1000,
+  });
+}

@@ -1,0 +1,28 @@
+/** The release's kernel command line with protections taken away, for the control boots. */
+
+/** Arguments that only exist to protect; without them the kernel's own defaults hold. */
+const protections =
+  /^(?:lockdown|module\.sig_enforce|proc_mem\.force_override|dm_verity\.require_signatures|oops|panic|debugfs|systemd\.import_credentials|enforcing|ipe\.enforce|ipe\.success_audit)(?:=|$)/;
+
+/** SELinux and IPE watch only, lockdown and Yama are not there, no sysctl is set, modules need no signature. */
+export function unprotectedCommandLine(line: string): string {
+  const kept = argumentsOf(line)
+    .filter((argument) => !protections.test(argument))
+    .map((argument) =>
+      argument
+        .replace(/^lsm=.*/, 'lsm=landlock,safesetid,ipe,selinux')
+        .replace(/^(systemd\.verity_usr_options=.*),panic-on-corruption/, '$1'),
+    );
+  return [...kept, 'enforcing=0', 'ipe.enforce=0', 'systemd.mask=systemd-sysctl.service'].join(' ');
+}
+
+/** As the release, but SELinux permissive. */
+export function unlockedCommandLine(line: string): string {
+  const kept = argumentsOf(line).filter((argument) => !/^enforcing=/.test(argument));
+  return [...kept, 'enforcing=0', '--'].join(' ');
+}
+
+/** Without the `--` behind which the kernel reads nothing. */
+function argumentsOf(line: string): readonly string[] {
+  return line.split(/\s+/).filter((argument) => argument !== '' && argument !== '--');
+}

@@ -1,0 +1,121 @@
+/**
+ * A machine of the proof that can be waited for without ever hanging: it is given up when its serial lines are silent
+ * for too long or the boot takes too long altogether. The guest is under attack and may do anything.
+ */
+
+import { join } from 'node:path';
+import { MachineError } from '../error.ts';
+import type { Machine } from '../vm/launch.ts';
+import type { ConsoleLine, ConsoleMatch, LineStream, WaitOptions } from '../vm/line-stream.ts';
+import { startMachine } from '../vm/machine.ts';
+import type { DirectKernel, DiskOptions } from '../vm/options.ts';
+import type { BootLimits, ProofContext } from './context.ts';
+
+export interface GuestOptions {
+  /** Names the console's file. */
+  readonly name: string;
+  readonly disks: readonly DiskOptions[];
+  readonly smbios?: readonly string[];
+  readonly kernel?: DirectKernel;
+  /** False: blank variable store, Secure Boot off. */
+  readonly secureBoot?: boolean;
+  readonly memoryMiB?: number;
+}
+
+/** How often silence is looked for. Milliseconds. */
+const tick = 1000;
+
+export class Guest implements AsyncDisposable {
+  readonly #machine: Machine;
+  readonly #dead: Promise<never>;
+  readonly #timer: NodeJS.Timeout;
+
+  private constructor(machine: Machine, limits: BootLimits) {
+    this.#machine = machine;
+    const { promise, reject } = Promise.withResolvers<never>();
+    this.#dead = promise;
+    promise.catch(() => undefined);
+    let heard = 0;
+    for (const serial of machine.serials) serial.onBytes(() => (heard = machine.elapsed()));
+    this.#timer = setInterval(() => {
+      const now = machine.elapsed();
+      const silent = now - heard > limits.silence;
+      if (!silent && now < limits.total) return;
+      clearInterval(this.#timer);
+      const why = silent
+        ? `the machine said nothing for ${Math.round((now - heard) / 1000)} s`
+        : `the boot took longer than ${Math.round(limits.total / 1000)} s`;
+      reject(new MachineError('timeout', why, { data: { lastLines: lastLines(machine.console) } }));
+    }, tick).unref();
+  }
+
+  static async start(context: ProofContext, options: GuestOptions): Promise<Guest> {
+    const { tools, sink, signal, consoleFolder, cpus } = context;
+    const machine = await startMachine(
+      {
+        tools,
+        ...(options.secureBoot !== false && { variables: context.variables }),
+        memoryMiB: options.memoryMiB ?? context.memoryMiB,
+        cpus,
+        serialLines: 2,
+        disks: options.disks,
+        smbios: options.smbios ?? [],
+        onReset: 'exit',
+        ...(options.kernel !== undefined && { kernel: options.kernel }),
+        ...(consoleFolder !== undefined && { consoleLog: join(consoleFolder, `${options.name}.log`) }),
+        ...(signal !== undefined && { signal }),
+      },
+      sink,
+    );
+    return new Guest(machine, context.limits);
+  }
+
+  get console(): LineStream {
+    return this.#machine.console;
+  }
+
+  get serials(): readonly LineStream[] {
+    return this.#machine.serials;
+  }
+
+  get elapsed(): number {
+    return this.#machine.elapsed();
+  }
+
+  /** The first such line of the console. @throws MachineError when it cannot come any more. */
+  waitFor(pattern: RegExp, options: WaitOptions = {}): Promise<ConsoleMatch> {
+    return this.alive(this.console.waitFor(pattern, { timeoutMs: longest, ...options }));
+  }
+
+  /** What `promise` settles with, unless the machine is given up before. */
+  alive<T>(promise: Promise<T>): Promise<T> {
+    // The loser of the race must not count as unhandled.
+    promise.catch(() => undefined);
+    return Promise.race([promise, this.#dead]);
+  }
+
+  /** Whether the machine stops within this time. */
+  async stopsWithin(milliseconds: number): Promise<boolean> {
+    const timer = Promise.withResolvers<false>();
+    const handle = setTimeout(() => timer.resolve(false), milliseconds);
+    const stopped = await Promise.race([this.#machine.exited.then(() => true), timer.promise]);
+    clearTimeout(handle);
+    return stopped;
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#machine.stop();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+}
+
+/** Milliseconds; the guest's own limits end every wait earlier. */
+export const longest: number = 24 * 60 * 60_000;
+
+export function lastLines(console: LineStream, count = 12): readonly string[] {
+  return console.lines.slice(-count).map(({ text }: ConsoleLine) => text);
+}
