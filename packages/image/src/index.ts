@@ -1,8 +1,11 @@
 export { ImageError } from './error.ts';
 export type { ImageErrorCode } from './error.ts';
+export { buildImage } from './build.ts';
+export type { BuildOptions, BuiltRelease } from './build.ts';
 export { definitionJsonSchema, loadDefinition } from './definition/index.ts';
 export { openFileSource } from './files/source.ts';
 export type { FileSource } from './files/source.ts';
+export { defaultCacheFolder } from './packages/index.ts';
 export { openRelease } from './release/folder.ts';
 export type { ReleaseFolder } from './release/folder.ts';
 export { formatVerity, verifyVerity } from './verity/index.ts';

@@ -129,6 +129,7 @@ export const buildOnlyPackages: ReadonlySet<string> = new Set([
   'selinux-policy-default',
   'selinux-utils',
   'sysvinit-utils',
+  'systemd-boot-efi',
   'systemd-repart',
   'tar',
   'util-linux',

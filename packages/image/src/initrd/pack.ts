@@ -26,11 +26,12 @@ export interface PackInitrdOptions {
 const level = 12;
 
 export function packInitrd(entries: readonly InitrdEntry[], options: PackInitrdOptions): Uint8Array {
-  const binding = entries.filter(({ path }) => options.isBinding(path));
+  const isBinding = ({ path, type }: InitrdEntry): boolean => type !== 'directory' && options.isBinding(path);
+  const binding = entries.filter((entry) => isBinding(entry));
   const folders = entries.filter(
     ({ type, path }) => type === 'directory' && binding.some((each) => each.path.startsWith(`${path}/`)),
   );
-  const shared = entries.filter(({ path }) => !options.isBinding(path));
+  const shared = entries.filter((entry) => !isBinding(entry));
   const archive = (list: readonly InitrdEntry[]): Buffer =>
     Buffer.concat(
       Array.from(writeCpio(list.map((entry) => cpioEntry(entry, options))), (chunk) =>

@@ -25,6 +25,8 @@ export const basePackages: readonly string[] = [
   'policycoreutils',
   'selinux-policy-default',
   'systemd',
+  // systemd-stub, the front of the UKI.
+  'systemd-boot-efi',
   'systemd-cryptsetup',
   'systemd-repart',
   'systemd-resolved',

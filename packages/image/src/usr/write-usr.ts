@@ -1,5 +1,6 @@
 /** /usr as an EROFS image and its dm-verity tree, in one pass over the files, labelled on the way. */
 
+import { createHash } from 'node:crypto';
 import { closeSync, fsyncSync, openSync } from 'node:fs';
 import type { ErofsMetadata, ErofsOtherEntry } from '@osguard/formats/erofs';
 import type { FileContexts, FileType } from '@osguard/formats/selinux';
@@ -161,4 +162,9 @@ function xattrsOf(node: RootNode, path: string, labels: FileContexts): ReadonlyM
 function uuidOf(salt: Uint8Array): string {
   const hex = Buffer.from(salt.subarray(0, 16)).toString('hex');
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+}
+
+/** The salt of the hash tree: fixed by what the image is called, so that the same definition gives the same bits. */
+export function usrSalt({ name, version }: { readonly name: string; readonly version: string }): Uint8Array {
+  return createHash('sha256').update(`osguard /usr ${name} ${version}`).digest();
 }
