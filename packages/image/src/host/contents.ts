@@ -149,7 +149,7 @@ export const keptPrograms: ReadonlySet<string> = new Set([
 export const droppedPaths: readonly RegExp[] = [
   // Generators turn kernel arguments, credentials, SMBIOS strings and disk contents into units.
   /^usr\/lib\/systemd\/(?:system|user|user-environment)-generators$/,
-  /^usr\/lib\/systemd\/(?:user|catalog|repart|ntp-units\.d|profile\.d|ssh_config\.d)$/,
+  /^usr\/lib\/systemd\/(?:boot|user|catalog|repart|ntp-units\.d|profile\.d|ssh_config\.d)$/,
   /^usr\/lib\/(?:environment\.d|pcrlock\.d|mime|pam\.d|udev\/hwdb\.(?:bin|d))$/,
   /^usr\/lib\/udev\/(?:ata_id|cdrom_id|dmi_memory_id|fido_id|iocost|mtd_probe|v4l_id)$/,
   /^usr\/lib\/x86_64-linux-gnu\/(?:audit|gconv|perl-base|security|perl)$/,

@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+
+import { findKernel, prepareHost, settleHost } from '../src/host/index.ts';
+import { BodyReader, RootTree } from '../src/tree/index.ts';
+
+const time = 1_700_000_000;
+const definition = {
+  name: 'container-host',
+  hostname: undefined,
+  profile: 'hardened',
+  packages: ['grep'],
+  units: { enable: ['systemd-logind.service'], disable: [], mask: [] },
+  enforcement: { ipe: 'enforce', selinux: 'enforcing' },
+} as const;
+
+function installed(): RootTree {
+  const tree = new RootTree();
+  for (const path of [
+    'usr/bin/crun',
+    'usr/bin/sed',
+    'usr/bin/grep',
+    'usr/sbin/fsck',
+    'usr/bin/lsblk',
+    'usr/lib/systemd/system-generators/systemd-gpt-auto-generator',
+    'usr/lib/udev/rules.d/99-systemd.rules',
+    'usr/lib/udev/rules.d/78-sound-card.rules',
+    'usr/lib/modules/7.3/vmlinuz',
+    'usr/lib/modules/7.3/modules.dep.bin',
+    'var/lib/dpkg/status',
+    'etc/passwd',
+    'etc/hosts',
+  ]) {
+    tree.putFile(path, path);
+  }
+  tree.putLink('etc/systemd/system/multi-user.target.wants/made-by-a-script.service', '/dev/null');
+  return tree;
+}
+
+const records = {
+  packages: [
+    { name: 'sed', version: '1', architecture: 'amd64', files: ['usr/bin/sed'] },
+    { name: 'grep', version: '1', architecture: 'amd64', files: ['usr/bin/grep'] },
+    { name: 'util-linux', version: '1', architecture: 'amd64', files: ['usr/sbin/fsck', 'usr/bin/lsblk'] },
+  ],
+  owners: new Map<string, string>(),
+} as unknown as Parameters<typeof prepareHost>[1]['records'];
+
+function built(): RootTree {
+  const tree = installed();
+  const selinux = new RootTree();
+  selinux.putFile('etc/selinux/config', '# comment\nSELINUX=permissive\nSELINUXTYPE=default\n');
+  selinux.putFile('etc/selinux/default/policy/policy.33', 'policy');
+  prepareHost(tree, { definition, records, time });
+  settleHost(tree, { definition, selinux, time });
+  return tree;
+}
+
+test('only /usr is left, /etc and the SELinux policy are in it', () => {
+  const tree = built();
+  using bodies = new BodyReader();
+  const text = (path: string): string => {
+    const node = tree.get(path);
+    assert.ok(node, path);
+    return bodies.text(node);
+  };
+  assert.deepEqual(tree.names(''), ['usr']);
+  assert.equal(text('usr/share/factory/etc/passwd'), 'etc/passwd');
+  assert.equal(text('usr/share/factory/etc/machine-id'), '');
+  assert.equal(text('usr/share/factory/etc/hostname'), 'container-host\n');
+  assert.equal(tree.get('usr/share/factory/etc/selinux')?.target, '../usr/share/selinux-etc');
+  assert.equal(text('usr/share/selinux-etc/config'), 'SELINUX=enforcing\nSELINUXTYPE=default\n');
+  assert.equal(text('usr/share/selinux-etc/default/policy/policy.33'), 'policy');
+});
+
+test('what only the build needs goes, what the definition names stays', () => {
+  const tree = built();
+  assert.equal(tree.has('usr/bin/sed'), false);
+  assert.equal(tree.has('usr/bin/lsblk'), false);
+  assert.equal(tree.has('usr/sbin/fsck'), true);
+  assert.equal(tree.has('usr/bin/grep'), true);
+  assert.equal(tree.has('usr/lib/systemd/system-generators'), false);
+  assert.deepEqual(tree.names('usr/lib/udev/rules.d'), ['99-systemd.rules']);
+  assert.deepEqual(tree.names('usr/lib/modules/7.3'), ['modules.dep.bin']);
+  assert.equal(tree.get('usr/bin/runc')?.target, 'crun');
+});
+
+test('masks replace what scripts enabled, except for units the definition enables', () => {
+  const tree = built();
+  const units = 'usr/share/factory/etc/systemd/system';
+  assert.equal(tree.get(`${units}/getty.target`)?.target, '/dev/null');
+  assert.equal(tree.has(`${units}/systemd-logind.service`), false);
+  assert.equal(tree.has(`${units}/multi-user.target.wants`), false);
+  assert.equal(tree.get('usr/lib/systemd/system/local-fs.target.requires/var.mount')?.target, '../var.mount');
+});
+
+test('a kernel is found beside its modules or in /boot, and there must be one', () => {
+  assert.equal(findKernel(installed()).release, '7.3');
+  const old = new RootTree();
+  old.putFile('usr/lib/modules/6.12/modules.dep', '');
+  assert.throws(() => findKernel(old), /no kernel/);
+  old.putFile('boot/vmlinuz-6.12', 'kernel');
+  assert.equal(findKernel(old).path, 'boot/vmlinuz-6.12');
+  old.putFile('usr/lib/modules/6.13/vmlinuz', 'kernel');
+  assert.throws(() => findKernel(old), /2 kernels: 6\.12, 6\.13/);
+});
+
+test('no unit of ours starts a shell, and every failure in the initrd leads to the stop', () => {
+  const folder = join(import.meta.dirname, '../src/initrd/files/usr/lib/systemd/system');
+  const names = readdirSync(folder).filter((name) => /\.(?:service|mount)$/.test(name));
+  assert.ok(names.length > 5);
+  for (const name of names) {
+    const unit = readFileSync(join(folder, name), 'utf8');
+    assert.doesNotMatch(unit, /(?:^|\/)(?:ba|da)?sh\b/m, name);
+    if (name !== 'emergency.service') assert.match(unit, /OnFailure=emergency\.target/, name);
+  }
+});
