@@ -17,6 +17,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./keys-show.ts')).keysShow,
   },
   {
+    path: ['image', 'build'],
+    summary: 'a definition becomes a signed release folder',
+    load: async () => (await import('./image-build.ts')).imageBuild,
+  },
+  {
     path: ['image', 'schema'],
     summary: 'the JSON Schema of definitions, for editors',
     load: async () => (await import('./image-schema.ts')).imageSchema,
