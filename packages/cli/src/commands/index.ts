@@ -27,6 +27,16 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./image-schema.ts')).imageSchema,
   },
   {
+    path: ['vm', 'run'],
+    summary: 'boot a release: UEFI Secure Boot with its own keys, a TPM, the console here',
+    load: async () => (await import('./vm-run.ts')).vmRun,
+  },
+  {
+    path: ['prove'],
+    summary: 'boot a release and attack it: what is blocked, and by which evidence',
+    load: async () => (await import('./prove.ts')).proveRelease,
+  },
+  {
     path: ['verity', 'format'],
     summary: 'compute the dm-verity hash tree of a file or device',
     load: async () => (await import('./verity-format.ts')).verityFormat,

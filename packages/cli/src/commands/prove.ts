@@ -6,8 +6,6 @@ import type { Paint } from '../render/paint.ts';
 import { printable } from '../render/paint.ts';
 
 export const proveRelease: Command = defineCommand({
-  path: ['prove'],
-  summary: 'boot a release and attack it: what is blocked, and by which evidence',
   description: `Boots the release in a virtual machine with its own keys enrolled and lets an intruder with root rights attack it.
 Every attack has a control that shows that it would have worked otherwise. Exit status 1 when anything is not blocked;
 an attack that could not be tried is listed with the reason and never counts as blocked. Needs the private keys of the roles

@@ -1,6 +1,9 @@
-import { existsSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Machine, MachineExit } from '@osguard/machine';
+import type { ReleaseFolder } from '@osguard/image';
+import type { Machine, MachineExit, Tools } from '@osguard/machine';
 import type { Command, CommandContext } from '../command.ts';
 import { defineCommand, flag, integer, needed, text, textOr } from '../command.ts';
 import { formatDuration } from '../render/format.ts';
@@ -9,8 +12,6 @@ import { formatDuration } from '../render/format.ts';
 const escapeByte = 0x1d;
 
 export const vmRun: Command = defineCommand({
-  path: ['vm', 'run'],
-  summary: 'boot a release: UEFI Secure Boot with its own keys, a TPM, the console here',
   description: `The terminal becomes the machine's serial console; Ctrl-] switches the machine off and ends the command. There is no
 login and no ssh: a release lets nobody in. Only certificates are needed, no private key. Without --persist everything the
 machine writes is thrown away.`,
@@ -103,21 +104,18 @@ async function attach(machine: Machine, { io, json }: CommandContext): Promise<M
 }
 
 interface EnrolOptions {
-  readonly release: { readonly databaseRoles: readonly ('boot' | 'usr' | 'layers')[] };
-  readonly tools: { file(path: string): string };
+  readonly release: ReleaseFolder;
+  readonly tools: Tools;
 }
 
 /** A variable store with the certificates of the folder, in a temporary file. */
 async function enrolled(
   keys: string,
-  { release, tools }: EnrolOptions,
+  options: EnrolOptions,
 ): Promise<Disposable & { readonly path: string }> {
-  const { mkdtempSync, readFileSync, rmSync, writeFileSync } = await import('node:fs');
-  const { tmpdir } = await import('node:os');
-  const { loadKeyring, makeVariableStore } = await import('@osguard/keys');
-  const { firmwareVariables } = await import('@osguard/machine');
-  const blank = readFileSync(tools.file(firmwareVariables));
-  const store = makeVariableStore(blank, await loadKeyring(keys), { db: release.databaseRoles });
+  const { loadKeyring } = await import('@osguard/keys');
+  const { enrolledVariables } = await import('@osguard/machine/prove');
+  const store = enrolledVariables(await loadKeyring(keys), options);
   const folder = mkdtempSync(join(tmpdir(), 'osguard-variables-'));
   const path = join(folder, 'variables.fd');
   writeFileSync(path, store);
@@ -125,7 +123,6 @@ async function enrolled(
 }
 
 async function inFolder(folder: string, name: string): Promise<string> {
-  const { mkdir } = await import('node:fs/promises');
-  if (!existsSync(folder)) await mkdir(folder, { recursive: true, mode: 0o700 });
+  await mkdir(folder, { recursive: true, mode: 0o700 });
   return join(folder, name);
 }

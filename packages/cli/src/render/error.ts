@@ -1,7 +1,6 @@
 /** A failure for people: what happened, where, what to do; with --debug also the stack and its causes. */
 
 import { DiagnosticsError } from '@osguard/events';
-import { plural } from './format.ts';
 import type { ErrorReport } from '../report.ts';
 import { renderDiagnostic } from './diagnostic.ts';
 import type { Paint } from './paint.ts';
@@ -19,12 +18,7 @@ export function renderError(error: unknown, report: ErrorReport, { paint, debug 
       const source = error.sources.get(diagnostic.file ?? '');
       lines.push(renderDiagnostic(diagnostic, { paint, ...(source !== undefined && { source }) }), '');
     }
-    lines.push(
-      summary(
-        error.diagnostics.map(({ severity }) => severity),
-        error.message,
-      ),
-    );
+    lines.push(printable(error.message, { lines: true }));
   } else {
     lines.push(`${paint.red(paint.bold('error'))}: ${printable(report.message, { lines: true })}`);
   }
@@ -33,13 +27,6 @@ export function renderError(error: unknown, report: ErrorReport, { paint, debug 
   }
   if (debug) lines.push('', paint.dim(stackOf(error)));
   return lines.join('\n');
-}
-
-function summary(severities: readonly string[], message: string): string {
-  const errors = severities.filter((severity) => severity === 'error').length;
-  const warnings = severities.filter((severity) => severity === 'warning').length;
-  const counts = [plural(errors, 'error'), ...(warnings > 0 ? [plural(warnings, 'warning')] : [])];
-  return `${printable(message, { lines: true })} (${counts.join(', ')})`;
 }
 
 function stackOf(error: unknown): string {

@@ -146,7 +146,8 @@ th { text-align: left; font-weight: 600; color: var(--soft); }
 th, td { padding: .55rem .75rem .55rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 td:last-child, th:last-child { padding-right: 0; white-space: nowrap; text-align: right; }
 td a { color: inherit; text-decoration: none; } td code { white-space: nowrap; }
-tr.not-blocked td { background: color-mix(in srgb, var(--bad) 9%, transparent); }
+tr.not-blocked { background: color-mix(in srgb, var(--bad) 9%, transparent); }
+tr.not-blocked td:first-child { padding-left: .5rem; } tr.not-blocked td:last-child { padding-right: .5rem; }
 .evidence { margin: .3rem 0 0; padding: .3rem .5rem; background: var(--code); border-radius: 4px; }
 details { margin-top: .3rem; font-size: .875rem; } summary { cursor: pointer; color: var(--soft); }
 details ol { margin: .3rem 0; padding-left: 1.4rem; overflow-wrap: anywhere; }
