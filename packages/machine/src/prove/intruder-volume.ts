@@ -29,6 +29,8 @@ export interface IntruderVolumeOptions {
   readonly salt: string;
 }
 
+const text = (value: string): Uint8Array => new Uint8Array(Buffer.from(value));
+
 /** Machine code `mov eax, VALUE; ret`, as a page of a file. */
 function returning(value: number): Uint8Array {
   const page = new Uint8Array(4096);
@@ -77,7 +79,6 @@ OOMScoreAdjust=-900
 `;
 
 export function buildIntruderVolume(options: IntruderVolumeOptions): Volume {
-  const text = (value: string): Uint8Array => new Uint8Array(Buffer.from(value));
   const fromTree = (path: string, at = path, mode = 0o755): VolumeFile => ({
     path: at,
     body: readFileSync(realpathSync(join(options.tree, path))),

@@ -182,42 +182,41 @@ async function foreignKeyring(folder: string): Promise<Keyring> {
   return loadKeyring(directory);
 }
 
-/** Allow everything: what an attacker would load. */
 async function policies(boot: Signer, foreign: Signer): Promise<ProofFiles['policies']> {
-  const make = async (signer: Signer, header: string): Promise<string> => {
-    const signed = await signIpePolicy(signer, `${header}\nDEFAULT action=ALLOW\n`);
-    return Buffer.from(signed).toString('base64');
-  };
   return {
-    foreign: await make(foreign, 'policy_name=osguard policy_version=65535.65535.65535'),
-    older: await make(boot, 'policy_name=osguard policy_version=0.0.0'),
-    newer: await make(boot, 'policy_name=osguard policy_version=65535.65535.65535'),
-    spare: await make(boot, 'policy_name=osguard_proof_spare policy_version=1.0.0'),
+    foreign: await openPolicy(foreign, 'policy_name=osguard policy_version=65535.65535.65535'),
+    older: await openPolicy(boot, 'policy_name=osguard policy_version=0.0.0'),
+    newer: await openPolicy(boot, 'policy_name=osguard policy_version=65535.65535.65535'),
+    spare: await openPolicy(boot, 'policy_name=osguard_proof_spare policy_version=1.0.0'),
   };
 }
 
+/** Allows everything: what an attacker would load. Base64. */
+async function openPolicy(signer: Signer, header: string): Promise<string> {
+  const signed = await signIpePolicy(signer, `${header}\nDEFAULT action=ALLOW\n`);
+  return Buffer.from(signed).toString('base64');
+}
+
+async function testVolume(name: string, signer?: Signer): Promise<TestVolume> {
+  const volume = buildVolume({
+    files: [{ path: 'answer', body: answerProgram(), mode: 0o755 }],
+    label: () => 'system_u:object_r:bin_t:s0',
+    salt: name,
+  });
+  const signature = signer && Buffer.from(await signRootHash(signer, volume.rootHash)).toString('hex');
+  const path = `${intruderMount}/volumes/${name}`;
+  return { volume, path, ...(signature !== undefined && { signature }) };
+}
+
 async function testVolumes(layers: Signer, foreign: Signer): Promise<ProofFiles['volumes']> {
-  const make = async (name: string, signer?: Signer): Promise<TestVolume> => {
-    const volume = buildVolume({
-      files: [{ path: 'answer', body: answerProgram(), mode: 0o755 }],
-      label: () => 'system_u:object_r:bin_t:s0',
-      salt: name,
-    });
-    const signature = signer && Buffer.from(await signRootHash(signer, volume.rootHash)).toString('hex');
-    return {
-      volume,
-      path: `${intruderMount}/volumes/${name}`,
-      ...(signature !== undefined && { signature }),
-    };
-  };
-  const signed = await make('signed', layers);
+  const signed = await testVolume('signed', layers);
   return {
-    unsigned: await make('unsigned'),
-    foreign: await make('foreign', foreign),
+    unsigned: await testVolume('unsigned'),
+    foreign: await testVolume('foreign', foreign),
     signed,
     // The right signer's signature, but of another volume.
     swapped: {
-      ...(await make('swapped')),
+      ...(await testVolume('swapped')),
       ...(signed.signature !== undefined && { signature: signed.signature }),
     },
   };

@@ -1,18 +1,16 @@
 /** The proof: boots a release and attacks it. One row an attack, with its control and the evidence. */
 
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, freemem, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ReleaseFolder } from '@osguard/image';
 import { openFileSource } from '@osguard/image';
 import type { Keyring } from '@osguard/keys';
-import { makeVariableStore } from '@osguard/keys';
 import { MachineError } from '../error.ts';
 import type { MachineSink } from '../events.ts';
 import { step } from '../events.ts';
 import type { Tools } from '../tools/open.ts';
 import { openTools } from '../tools/open.ts';
-import { firmwareVariables } from '../tools/table.ts';
 import { chooseAccelerator } from '../vm/accelerator.ts';
 import type { CleanBoot } from './clean-boot.ts';
 import type { BootLimits, ProofContext } from './context.ts';
@@ -23,6 +21,7 @@ import type { ProofSummary, Row } from './row.ts';
 import { summarise } from './row.ts';
 import type { AttackRow } from './table.ts';
 import { attackRows } from './table.ts';
+import { enrolledVariables } from './variables.ts';
 import { findVictim } from './victim.ts';
 
 export interface ProveOptions {
@@ -94,8 +93,7 @@ export async function prove(options: ProveOptions): Promise<ProofReport> {
         }),
     });
     const variables = join(folder, 'variables.fd');
-    const blank = readFileSync(tools.file(firmwareVariables));
-    writeFileSync(variables, makeVariableStore(blank, keyring, { db: release.databaseRoles }));
+    writeFileSync(variables, enrolledVariables(keyring, { tools, release }));
     const disk = release.file('disk.raw');
     using source = openFileSource(disk);
     const context: ProofContext = {

@@ -19,7 +19,7 @@ import storage
 ATTACKS = {
     **execution.ATTACKS, **memory.ATTACKS, **kernel.ATTACKS, **policy.ATTACKS, **storage.ATTACKS, **state.ATTACKS,
 }
-MARKS = ("ipe_op=", "avc:", "Lockdown:", "verity", "Loading of", "module verification", "IPE", "SELinux:", "audit:")
+MARKS = ("ipe_op=", "avc:", "Lockdown:", "verity", "Loading of", "module verification", "IPE", "SELinux:")
 
 
 class KernelLog:
@@ -80,7 +80,17 @@ def raw_terminal(fd):
     termios.tcsetattr(fd, termios.TCSANOW, mode)
 
 
+def hear_everything():
+    """Evidence is what the kernel says: it must not leave lines out because there are many."""
+    try:
+        with open("/proc/sys/kernel/printk_ratelimit", "w") as limit:
+            limit.write("0")
+    except OSError:
+        pass
+
+
 def main():
+    hear_everything()
     path = sys.argv[1] if len(sys.argv) > 1 else "/dev/ttyS1"
     port = os.open(path, os.O_RDWR | os.O_NOCTTY)
     if os.isatty(port):

@@ -26,6 +26,8 @@ SYS_KEXEC_FILE_LOAD, SYS_BPF, SYS_EXECVEAT = 320, 321, 322
 
 # Exit status of the unsigned program: what the attacks look for.
 RAN = 42
+# Exit status of a child that was refused something, and of one that failed in a way no attack is meant to fail.
+REFUSED, BROKEN = 125, 126
 
 
 def fail(what):
@@ -97,17 +99,16 @@ def in_child(action):
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
-        status = 1
+        status = BROKEN
         try:
             os.close(reader)
             result = action()
             status = result if isinstance(result, int) else 0
         except OSError as error:
             os.write(writer, describe(error).encode()[:2000])
-            status = 125
+            status = REFUSED
         except BaseException as error:  # the child must never return into the agent's loop
             os.write(writer, repr(error).encode()[:2000])
-            status = 126
         finally:
             os._exit(status)
     os.close(writer)
@@ -156,7 +157,7 @@ def capture(path, argv, env=None):
 
 def describe(error):
     name = errno.errorcode.get(error.errno or 0, "?")
-    return f"{name}: {error.filename + ': ' if error.filename else ''}{error.strerror}"
+    return f"{name}: {f'{error.filename}: ' if error.filename is not None else ''}{error.strerror}"
 
 
 class Attempt:
@@ -179,6 +180,8 @@ def from_child(what, outcome, expected=RAN):
     status, signal, text = outcome
     if status == expected:
         return Attempt(True, f"{what}: ran")
+    if status == BROKEN:
+        raise RuntimeError(f"{what}: {text or 'the child failed'}")
     if signal is not None:
         return Attempt(False, f"{what}: killed by signal {signal} {text}".rstrip())
     return Attempt(False, f"{what}: {text or f'exit status {status}'}")
