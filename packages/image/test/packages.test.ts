@@ -8,6 +8,7 @@ import { test } from 'node:test';
 
 import { scratch } from '@osguard/testkit';
 
+import type { Definition } from '../src/definition/index.ts';
 import { parseDefinition } from '../src/definition/index.ts';
 import { ImageError } from '../src/error.ts';
 import {
@@ -113,9 +114,11 @@ test('what is not a lock is refused', () => {
   }
 });
 
+function parse(extra: string): Definition {
+  return parseDefinition(`schema: osguard/v1\nname: a\nversion: "1"\n${extra}`).definition;
+}
+
 test('a lock fits only the definition it was made for', () => {
-  const parse = (extra: string) =>
-    parseDefinition(`schema: osguard/v1\nname: a\nversion: "1"\n${extra}`).definition;
   const definition = parse('packages: [curl]');
   const lock: Lock = { ...lockOf('alpha'), request: packageRequest(definition) };
   assert.equal(lockFits(lock, definition), true);

@@ -116,14 +116,18 @@ export interface EndedOptions {
   readonly file: string;
   readonly signal?: AbortSignal | undefined;
   readonly hint?: string | undefined;
+  /** How an abort ends it; `SIGTERM` to the child alone unless told otherwise. */
+  readonly kill?: () => void;
 }
 
 /** The exit status, when the child and its pipes are done. An abort kills it and throws the signal's reason. */
-export async function ended(child: ChildProcess, { file, signal, hint }: EndedOptions): Promise<number> {
+export async function ended(child: ChildProcess, options: EndedOptions): Promise<number> {
+  const { file, signal, hint, kill } = options;
   const { promise, resolve, reject } = Promise.withResolvers<number>();
   const onAbort = (): void => {
     // TERM first in the tool's own interest: it may have mounts to take down.
-    child.kill('SIGTERM');
+    if (kill === undefined) child.kill('SIGTERM');
+    else kill();
   };
   signal?.addEventListener('abort', onAbort, { once: true });
   child.on('error', (cause: NodeJS.ErrnoException) => {

@@ -6,10 +6,12 @@
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { createWriteStream } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { EventSink } from '@osguard/events';
+import type { TarReader } from '@osguard/formats/tar';
+import { createTarReader } from '@osguard/formats/tar';
 
 import { ImageError } from '../error.ts';
 import { ended, lines, toolEnvironment, toolFailed } from '../process/run.ts';
@@ -64,6 +66,8 @@ export async function runInNamespace(job: NamespaceJob): Promise<void> {
   const temporary = job.temporary === undefined ? {} : { TMPDIR: job.temporary };
   const child = spawn('mmdebstrap', args, {
     env: toolEnvironment(temporary),
+    // A process group of its own, so that it can be ended whole.
+    detached: true,
     stdio: ['ignore', 'ignore', 'pipe', ...stages.flatMap((): ['pipe', 'pipe'] => ['pipe', 'pipe'])],
   });
   const output: string[] = [];
@@ -72,15 +76,34 @@ export async function runInNamespace(job: NamespaceJob): Promise<void> {
     if (output.length > 500) output.splice(0, 250);
   });
   lines(child, 'mmdebstrap', sink);
-  const status = ended(child, { file: 'mmdebstrap', signal, hint });
-  const streams = Promise.allSettled(
-    stages.flatMap((stage, index) => connect(child, stage, { index, onOutput: job.onOutput })),
-  );
-  const code = await status;
-  const broken = (await streams).find((result) => result.status === 'rejected');
-  // What broke on our side explains the exit status, unless it is the pipe that broke because the child ended.
-  if (broken !== undefined && (code === 0 || broken.reason instanceof ImageError)) throw broken.reason;
-  if (code !== 0) throw explain(code, output.join(''), isRoot);
+  // The whole group: a package's script would go on without its parents.
+  const kill = (): void => {
+    if (child.pid === undefined || child.exitCode !== null) return;
+    try {
+      process.kill(-child.pid, 'SIGTERM');
+    } catch {
+      // It has ended meanwhile.
+    }
+  };
+  const broken: unknown[] = [];
+  const streams = stages.map(async (stage, index) => {
+    try {
+      await connect(child, stage, { index, onOutput: job.onOutput });
+    } catch (error) {
+      broken.push(error);
+      // Without its input the child would wait for ever.
+      kill();
+    }
+  });
+  try {
+    const code = await ended(child, { file: 'mmdebstrap', signal, hint, kill });
+    if (code !== 0) throw explain(code, output.join(''), isRoot);
+  } catch (error) {
+    // What broke on our side explains the end of the child, unless it is a pipe that broke because the child ended.
+    throw signal?.aborted === true ? error : (broken.find((cause) => cause instanceof ImageError) ?? error);
+  }
+  await Promise.all(streams);
+  if (broken.length > 0) throw broken[0];
 }
 
 interface Connect {
@@ -88,23 +111,55 @@ interface Connect {
   readonly onOutput: NamespaceJob['onOutput'];
 }
 
-function connect(child: ChildProcess, stage: NamespaceStage, { index, onOutput }: Connect): Promise<void>[] {
+async function connect(
+  child: ChildProcess,
+  stage: NamespaceStage,
+  { index, onOutput }: Connect,
+): Promise<void> {
   const input = child.stdio[firstDescriptor + 2 * index];
   const output = child.stdio[firstDescriptor + 2 * index + 1];
   if (!(input instanceof Writable) || !(output instanceof Readable))
     throw new TypeError('no pipes to the namespace');
-  const kill = (error: unknown): never => {
-    // Without its input the child would wait for ever.
-    child.kill('SIGTERM');
-    throw error;
-  };
-  const fed = pipeline(stage.archive, input).catch(kill);
-  if (stage.output === undefined) return [fed, pipeline(output, discard)];
-  const drain = async (file: string): Promise<void> => {
-    await pipeline(output, createWriteStream(file));
-    onOutput?.(index);
-  };
-  return [fed, drain(stage.output).catch(kill)];
+  const taken =
+    stage.output === undefined
+      ? pipeline(output, discard)
+      : drain(output, stage.output, () => onOutput?.(index));
+  await Promise.all([pipeline(stage.archive, input), taken]);
+}
+
+/**
+ * Writes the archive to a file. Its end is seen by its end mark, because processes around the script hold the pipe
+ * open for as long as the later stages run.
+ */
+async function drain(output: AsyncIterable<Buffer>, path: string, onWhole: () => void): Promise<void> {
+  const reader = createTarReader({ entry: ignore, data: ignore, entryEnd: ignore });
+  const file = await open(path, 'wx');
+  try {
+    let whole = false;
+    for await (const chunk of output) {
+      await file.writev([chunk]);
+      reader.push(chunk);
+      if (whole || !isWhole(reader)) continue;
+      whole = true;
+      onWhole();
+    }
+    reader.end();
+  } finally {
+    await file.close();
+  }
+}
+
+function isWhole(reader: TarReader): boolean {
+  try {
+    reader.end();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function ignore(): void {
+  // Only whether the archive is whole matters here.
 }
 
 async function discard(source: AsyncIterable<unknown>): Promise<void> {

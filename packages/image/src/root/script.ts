@@ -113,8 +113,6 @@ function stageSteps(stage: NamespaceStage, index: number, time: number): string[
     ...(stage.script === undefined ? [] : [inRoot(stage.script, time)]),
     ...(stage.remove ?? []).map((path) => `rm -rf -- "$root"/${quote(path)}`),
     ...(stage.output === undefined ? [] : [`${create} ${paths} >&${output}`]),
-    // The reader of this output goes on when it ends.
-    `exec ${output}>&-`,
   ];
 }
 
