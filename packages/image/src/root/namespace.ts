@@ -51,13 +51,14 @@ const hint = 'sudo apt-get install mmdebstrap uidmap';
 export async function runInNamespace(job: NamespaceJob): Promise<void> {
   const { signal, sink, stages } = job;
   const isRoot = process.getuid?.() === 0;
+  const script = namespaceScript(job);
   const args = [
     `--mode=${isRoot ? 'root' : 'unshare'}`,
     '--quiet',
     '--variant=custom',
     '--skip=setup,update,cleanup,check',
     '--format=null',
-    `--setup-hook=${namespaceScript(job)}`,
+    `--setup-hook=${script}`,
     '',
     '-',
     // mmdebstrap wants a source of packages; it is never asked for one.
@@ -97,7 +98,7 @@ export async function runInNamespace(job: NamespaceJob): Promise<void> {
   });
   try {
     const code = await ended(child, { file: 'mmdebstrap', signal, hint, kill });
-    if (code !== 0) throw explain(code, output.join(''), isRoot);
+    if (code !== 0) throw explain(code, output.join('').replaceAll(script, 'the script above'), isRoot);
   } catch (error) {
     // What broke on our side explains the end of the child, unless it is a pipe that broke because the child ended.
     throw signal?.aborted === true ? error : (broken.find((cause) => cause instanceof ImageError) ?? error);
@@ -174,7 +175,7 @@ function explain(code: number, output: string, isRoot: boolean): ImageError {
     )
     .join('\n');
   const failed = toolFailed('mmdebstrap', code, said);
-  if (isRoot || !/newuidmap|newgidmap|subuid|subgid|unshare|user namespace/i.test(output)) return failed;
+  if (isRoot || !/new[ug]idmap|\/etc\/sub[ug]id|unshare|user namespace/i.test(output)) return failed;
   return new ImageError(
     'tool-missing',
     `packages cannot be installed without root here:\n${failed.message}`,
