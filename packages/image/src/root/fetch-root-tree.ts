@@ -26,8 +26,8 @@ import { workFolder } from './script.ts';
 
 export interface FetchRootTreeOptions {
   readonly cacheFolder: string;
-  /** From fetchPackages. */
-  readonly packages: PackageFiles;
+  /** From fetchPackages; as a function it is called only when something has to be installed. */
+  readonly packages: PackageFiles | (() => Promise<PackageFiles>);
   /** Folder for the root while it is installed; without it the root is in memory when there is plenty, else in $TMPDIR. */
   readonly temporary?: string | undefined;
   readonly sink?: EventSink | undefined;
@@ -156,7 +156,7 @@ async function readPackages(
   const found: PlannedInstall[] = [];
   const worker = async (): Promise<void> => {
     for (const { name, sha256 } of queue) {
-      const deb = packages.get(name);
+      const deb = files.get(name);
       if (deb === undefined) throw new ImageError('package', `${name} (${sha256}) was not fetched`);
       found.push({ name, deb, control: await readControl(deb, signal) });
     }
