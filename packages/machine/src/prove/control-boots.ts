@@ -51,9 +51,11 @@ export function unprotectedBoot(context: ProofContext, attacks: readonly string[
   const { kernel, initrd, commandLine } = context.files.unprotected;
   return observe(context, attacks, {
     name: 'unprotected',
+    title: 'control: the same host without its protections',
     secureBoot: false,
     kernel: { image: kernel, initrd, commandLine },
-    disks: [releaseDisk(context, 0), intruderDisk(context)],
+    // A kernel handed over by the hypervisor has the boot index 0.
+    disks: [releaseDisk(context, 1), intruderDisk(context)],
     smbios: [smbiosCredential],
   });
 }
@@ -62,6 +64,7 @@ export function unprotectedBoot(context: ProofContext, attacks: readonly string[
 export function unlockedBoot(context: ProofContext, attacks: readonly string[]): Promise<Observations> {
   return observe(context, attacks, {
     name: 'unlocked',
+    title: 'control: the same host with its outer locks open',
     disks: [bootDisk(context.files.unlocked, 0), releaseDisk(context, 1), intruderDisk(context)],
   });
 }

@@ -5,6 +5,7 @@
 
 import { join } from 'node:path';
 import { MachineError } from '../error.ts';
+import { silent } from '../events.ts';
 import type { Machine } from '../vm/launch.ts';
 import type { ConsoleLine, ConsoleMatch, LineStream, WaitOptions } from '../vm/line-stream.ts';
 import { startMachine } from '../vm/machine.ts';
@@ -14,6 +15,8 @@ import type { BootLimits, ProofContext } from './context.ts';
 export interface GuestOptions {
   /** Names the console's file. */
   readonly name: string;
+  /** For people: what this boot is for. */
+  readonly title: string;
   readonly disks: readonly DiskOptions[];
   readonly smbios?: readonly string[];
   readonly kernel?: DirectKernel;
@@ -29,9 +32,11 @@ export class Guest implements AsyncDisposable {
   readonly #machine: Machine;
   readonly #dead: Promise<never>;
   readonly #timer: NodeJS.Timeout;
+  readonly #onStop: () => void;
 
-  private constructor(machine: Machine, limits: BootLimits) {
+  private constructor(machine: Machine, limits: BootLimits, onStop: () => void) {
     this.#machine = machine;
+    this.#onStop = onStop;
     const { promise, reject } = Promise.withResolvers<never>();
     this.#dead = promise;
     promise.catch(() => undefined);
@@ -51,6 +56,11 @@ export class Guest implements AsyncDisposable {
 
   static async start(context: ProofContext, options: GuestOptions): Promise<Guest> {
     const { tools, sink, signal, consoleFolder, cpus } = context;
+    const id = `boot-${options.name}`;
+    const started = performance.now();
+    sink({ type: 'step', id, message: options.title });
+    const ended = (): void =>
+      sink({ type: 'done', id, milliseconds: Math.round(performance.now() - started) });
     const machine = await startMachine(
       {
         tools,
@@ -65,9 +75,9 @@ export class Guest implements AsyncDisposable {
         ...(consoleFolder !== undefined && { consoleLog: join(consoleFolder, `${options.name}.log`) }),
         ...(signal !== undefined && { signal }),
       },
-      sink,
+      silent,
     );
-    return new Guest(machine, context.limits);
+    return new Guest(machine, context.limits, ended);
   }
 
   get console(): LineStream {
@@ -106,6 +116,7 @@ export class Guest implements AsyncDisposable {
   async stop(): Promise<void> {
     clearInterval(this.#timer);
     await this.#machine.stop();
+    this.#onStop();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

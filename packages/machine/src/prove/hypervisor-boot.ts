@@ -15,6 +15,7 @@ export const hostStarted: RegExp =
 export async function hypervisorArgumentsBoot(context: ProofContext, row: AttackRow): Promise<Row> {
   await using guest = await Guest.start(context, {
     name: 'smbios',
+    title: 'boot with kernel arguments of the hypervisor',
     disks: [releaseDisk(context, 0)],
     smbios: ['io.systemd.stub.kernel-cmdline-extra=systemd.unit=emergency.target ipe.enforce=0 enforcing=0'],
     memoryMiB: 1024,

@@ -100,6 +100,8 @@ async function controlBoots(context: ProofContext, { rows, lanes }: BootPlan): P
         controls.set(name, chosen.length === 0 ? new Map() : await make(context, chosen));
       } catch (error) {
         throwIfAborted(context);
+        const message = `the control boot failed, what rests on it alone cannot be shown: ${reasonOf(error)}`;
+        context.sink({ type: 'warning', id: `control-${name}`, message });
         controls.set(name, new Map(chosen.map((id) => [id, notTried(reasonOf(error))])));
       }
     };

@@ -38,6 +38,7 @@ export async function mainBoot(
   const tampered = files.tampered.filter(({ id }) => wanted(id) !== undefined);
   await using guest = await Guest.start(context, {
     name: 'main',
+    title: 'the release boots, the intruder attacks',
     disks: [
       ...tampered.map((disk, index) => bootDisk(disk.path, index)),
       bootDisk(files.planted, tampered.length),

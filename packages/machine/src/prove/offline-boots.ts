@@ -20,7 +20,12 @@ import { otherUsr } from './other-usr.ts';
 /** How each attack changes the machine. */
 export async function offlineBoot(context: ProofContext, row: AttackRow): Promise<Row> {
   const { disks, what } = await changedDisks(context, row.id);
-  await using guest = await Guest.start(context, { name: row.id, disks, memoryMiB: 1024 });
+  await using guest = await Guest.start(context, {
+    name: row.id,
+    title: `boot with ${what}`,
+    disks,
+    memoryMiB: 1024,
+  });
   const line = await guest
     .waitFor(/Kernel panic - not syncing: .*|osguard: boot refused: .*/, { unless: hostStarted })
     .catch((error: unknown) => {

@@ -23,6 +23,7 @@ export async function rebootBoot(
 ): Promise<void> {
   await using guest = await Guest.start(context, {
     name: 'reboot',
+    title: 'the same disk boots again',
     disks: [bootDisk(context.files.planted, 0), releaseDisk(context, 1, overlay), intruderDisk(context)],
   });
   const intruder = new Intruder(guest);
