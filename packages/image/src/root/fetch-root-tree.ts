@@ -152,6 +152,7 @@ async function readPackages(
   lock: Lock,
   { packages, signal }: FetchRootTreeOptions,
 ): Promise<PlannedInstall[]> {
+  const files = typeof packages === 'function' ? await packages() : packages;
   const queue = lock.packages.values();
   const found: PlannedInstall[] = [];
   const worker = async (): Promise<void> => {
