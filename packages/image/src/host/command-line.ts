@@ -46,7 +46,7 @@ export function commandLine(definition: Definition, { rootHash, kernelRelease }:
     'systemd.firstboot=no',
     'systemd.crash_action=reboot',
     'systemd.show_status=auto',
-    'loglevel=5',
+    'loglevel=6',
     'console=tty0',
     'console=ttyS0,115200',
     ...kernelArguments,
