@@ -44,10 +44,10 @@ export class Guest implements AsyncDisposable {
     for (const serial of machine.serials) serial.onBytes(() => (heard = machine.elapsed()));
     this.#timer = setInterval(() => {
       const now = machine.elapsed();
-      const silent = now - heard > limits.silence;
-      if (!silent && now < limits.total) return;
+      const quiet = now - heard > limits.silence;
+      if (!quiet && now < limits.total) return;
       clearInterval(this.#timer);
-      const why = silent
+      const why = quiet
         ? `the machine said nothing for ${Math.round((now - heard) / 1000)} s`
         : `the boot took longer than ${Math.round(limits.total / 1000)} s`;
       reject(new MachineError('timeout', why, { data: { lastLines: lastLines(machine.console) } }));

@@ -80,54 +80,79 @@ export async function runBoots(context: ProofContext, plan: BootPlan): Promise<B
       await boot([row], async () => record(await offlineBoot(recording, row)));
     }
   };
-  const controls = plan.full ? await controlBoots(recording, plan) : context.controls;
-  await inLanes(plan.lanes, [() => enforcing(controls), refusing]);
+  const control = (name: keyof Controls): Promise<Observations> =>
+    plan.full ? controlBoot(recording, { name, rows: plan.rows }) : Promise.resolve(new Map());
+  await inTwoLanes(plan.lanes, {
+    ahead: () => control('unlocked'),
+    first: async (unlocked) => {
+      const unprotected = await control('unprotected');
+      await enforcing({ unprotected, unlocked: await unlocked });
+    },
+    second: refusing,
+  });
   const checks = plan.rows.map(
     (row) => done.get(row.id) ?? untestable(row, 'no boot of this proof tried it'),
   );
   return { checks, ...(cleanBoot !== undefined && { cleanBoot }) };
 }
 
-async function controlBoots(context: ProofContext, { rows, lanes }: BootPlan): Promise<Controls> {
-  const wanted = new Set(rows.filter(({ stage }) => stage === 'intruder').map(({ id }) => id));
-  const controls = new Map<string, Observations>();
-  const boot =
-    (name: keyof Controls, make: typeof unprotectedBoot, attacks: readonly string[]) =>
-    async (): Promise<void> => {
-      throwIfAborted(context);
-      const chosen = attacks.filter((id) => wanted.has(id));
-      try {
-        controls.set(name, chosen.length === 0 ? new Map() : await make(context, chosen));
-      } catch (error) {
-        throwIfAborted(context);
-        const message = `the control boot failed, what rests on it alone cannot be shown: ${reasonOf(error)}`;
-        context.sink({ type: 'warning', id: `control-${name}`, message });
-        controls.set(name, new Map(chosen.map((id) => [id, notTried(reasonOf(error))])));
-      }
-    };
-  await inLanes(lanes, [
-    boot('unprotected', unprotectedBoot, unprotectedAttacks),
-    boot('unlocked', unlockedBoot, unlockedAttacks),
-  ]);
-  const none: Observations = new Map();
-  return { unprotected: controls.get('unprotected') ?? none, unlocked: controls.get('unlocked') ?? none };
+interface TwoLanes<T> {
+  /** Begins the second lane; the first one needs its result at some time. */
+  readonly ahead: () => Promise<T>;
+  readonly first: (ahead: Promise<T>) => Promise<void>;
+  readonly second: () => Promise<void>;
+}
+
+/** Waits for all, so that no machine is left behind, then throws what the first one threw. */
+async function inTwoLanes<T>(lanes: 1 | 2, { ahead, first, second }: TwoLanes<T>): Promise<void> {
+  const begun = ahead();
+  // Whoever waits for it hears of a failure.
+  begun.catch(() => undefined);
+  if (lanes === 1) {
+    await begun;
+    await first(begun);
+    await second();
+    return;
+  }
+  const results = await Promise.allSettled([first(begun), begun.then(() => second())]);
+  const failed = results.find(({ status }) => status === 'rejected');
+  if (failed?.status === 'rejected') throw failed.reason;
+}
+
+const controlBoots: Readonly<Record<keyof Controls, ControlBoot>> = {
+  unprotected: { attacks: unprotectedAttacks, make: unprotectedBoot },
+  unlocked: { attacks: unlockedAttacks, make: unlockedBoot },
+};
+
+interface ControlBoot {
+  readonly attacks: readonly string[];
+  readonly make: (context: ProofContext, attacks: readonly string[]) => Promise<Observations>;
+}
+
+interface WantedControls {
+  readonly name: keyof Controls;
+  readonly rows: readonly AttackRow[];
+}
+
+async function controlBoot(context: ProofContext, { name, rows }: WantedControls): Promise<Observations> {
+  throwIfAborted(context);
+  const { attacks, make } = controlBoots[name];
+  const chosen = attacks.filter((id) => rows.some((row) => row.id === id));
+  if (chosen.length === 0) return new Map();
+  try {
+    return await make(context, chosen);
+  } catch (error) {
+    throwIfAborted(context);
+    const message = `the control boot failed, what rests on it alone cannot be shown: ${reasonOf(error)}`;
+    context.sink({ type: 'warning', id: `control-${name}`, message });
+    return new Map(chosen.map((id) => [id, notTried(reasonOf(error))]));
+  }
 }
 
 /** A failed control: what rests on it alone is untestable. */
 function notTried(reason: string): Observation {
   const failed = { succeeded: false, detail: `the control boot failed: ${reason}` };
   return { attempts: [], control: failed, kernel: [], seconds: 0 };
-}
-
-/** Waits for all, so that no machine is left behind, then throws what the first one threw. */
-async function inLanes(lanes: 1 | 2, work: readonly (() => Promise<void>)[]): Promise<void> {
-  if (lanes === 1) {
-    for (const run of work) await run();
-    return;
-  }
-  const results = await Promise.allSettled(work.map((run) => run()));
-  const failed = results.find(({ status }) => status === 'rejected');
-  if (failed?.status === 'rejected') throw failed.reason;
 }
 
 function throwIfAborted({ signal }: ProofContext): void {
