@@ -95,12 +95,16 @@ function applyRule(tree: RootTree, rule: PruneRule, { records, kept }: RuleConte
     tree.remove(path);
     paths.push(path);
   };
+  const others = records.packages.filter(({ name }) => rule.packages?.test(name) !== true);
+  // Folders of packages that stay do so too, even when they end empty: programs expect them.
+  const shared = new Set(rule.packages === undefined ? [] : others.flatMap(({ files }) => files));
   for (const entry of records.packages) {
     if (rule.packages?.test(entry.name) !== true) continue;
     // An interpreter that is kept needs the rest of its package.
     if (rule.interpreters === true && entry.files.some((path) => kept.has(path))) continue;
     for (const path of entry.files) if (tree.get(path)?.type !== 'directory') take(path);
-    for (const path of entry.files.toReversed()) if (isEmptyFolder(tree, path)) tree.remove(path);
+    for (const path of entry.files.toReversed())
+      if (!shared.has(path) && isEmptyFolder(tree, path)) tree.remove(path);
   }
   const { paths: pattern } = rule;
   if (pattern !== undefined) {
@@ -109,9 +113,8 @@ function applyRule(tree: RootTree, rule: PruneRule, { records, kept }: RuleConte
   return { rule: rule.id, why: rule.why, paths: paths.toSorted(), bytes };
 }
 
-/** Folders several packages share stay, even when they end empty: programs expect them. */
 function isEmptyFolder(tree: RootTree, path: string): boolean {
-  return path.split('/').length > 3 && tree.get(path)?.type === 'directory' && tree.names(path).length === 0;
+  return tree.get(path)?.type === 'directory' && tree.names(path).length === 0;
 }
 
 function sizeBelow(tree: RootTree, path: string): number {
