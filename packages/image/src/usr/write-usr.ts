@@ -100,7 +100,9 @@ interface UsrSource {
 
 function* usrEntries(tree: RootTree, { bodies, labels }: UsrSource): Generator<ImageEntry> {
   const first = new Map<RootNode, string>();
-  for (const { path, node } of tree.walk('usr')) {
+  const top = tree.get('usr');
+  if (top?.type !== 'directory') throw new ImageError('incomplete-root', 'there is no /usr');
+  for (const { path, node } of [{ path: 'usr', node: top }, ...tree.walk('usr')]) {
     const inImage = path === 'usr' ? '/' : path.slice('usr'.length);
     const earlier = first.get(node);
     if (earlier !== undefined) {
