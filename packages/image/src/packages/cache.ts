@@ -5,7 +5,7 @@
 
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open as openPath, rename, rm, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -16,7 +16,7 @@ import { ImageError } from '../error.ts';
 import type { Lock, LockedPackage } from './lock.ts';
 import type { Mirrors } from './mirrors.ts';
 import type { OpenUrl } from './open-url.ts';
-import { FinalAnswer, openUrl } from './open-url.ts';
+import { createOpenUrl, FinalAnswer } from './open-url.ts';
 
 /** `$XDG_CACHE_HOME/osguard`, or the same below `~/.cache`. */
 export function defaultCacheFolder(): string {
@@ -59,8 +59,9 @@ export async function fetchPackages(lock: Lock, options: FetchPackagesOptions): 
       report.progress({ done, total, unit: 'bytes' });
     };
     const mirrors = await options.mirrors();
+    const open = options.open ?? createOpenUrl(mirrors.proxies);
     await inParallel(missing, options.parallel ?? 8, async (entry) => {
-      await fetchOne(entry, { path: files.get(entry.name) ?? '', mirrors, onBytes, options });
+      await fetchOne(entry, { path: files.get(entry.name) ?? '', mirrors, open, onBytes, options });
     });
     report.detail(`${missing.length} of ${lock.packages.length} packages, ${Math.round(total / 1e6)} MB`);
     return files;
@@ -85,6 +86,7 @@ async function digestOf(path: string): Promise<string> {
 interface FetchOne {
   readonly path: string;
   readonly mirrors: Mirrors;
+  readonly open: OpenUrl;
   readonly onBytes: (count: number) => void;
   readonly options: FetchPackagesOptions;
 }
@@ -125,16 +127,16 @@ async function fetchOne(entry: LockedPackage, context: FetchOne): Promise<void> 
 async function download(
   url: string,
   entry: LockedPackage,
-  { path, onBytes, options }: FetchOne,
+  { path, open, onBytes, options }: FetchOne,
 ): Promise<void> {
-  const { status, body } = await (options.open ?? openUrl)(url, { signal: options.signal });
+  const { status, body } = await open(url, { signal: options.signal });
   if (status !== 200) {
     body.destroy();
     const message = `the server answered ${status}`;
     throw status === 404 || status === 403 || status === 410 ? new FinalAnswer(message) : new Error(message);
   }
   const part = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
-  const file = await open(part, 'wx');
+  const file = await openPath(part, 'wx');
   let size = 0;
   try {
     const hash = createHash('sha256');

@@ -7,6 +7,7 @@ import type { Distribution } from '../definition/index.ts';
 import { ImageError } from '../error.ts';
 import { run } from '../process/run.ts';
 import type { ArchiveName } from './lock.ts';
+import type { Proxies } from './open-url.ts';
 
 export interface Mirrors {
   /** Base URLs without a final slash. `security` is absent when the machine's apt does not use that archive. */
@@ -15,6 +16,8 @@ export interface Mirrors {
   readonly snapshots: Readonly<Partial<Record<ArchiveName, string>>>;
   /** OpenPGP keyring that signs both archives. */
   readonly keyring: string;
+  /** As this machine's apt is told to use. */
+  readonly proxies?: Proxies;
 }
 
 export interface FindMirrorsOptions {
@@ -48,6 +51,7 @@ export async function findMirrors(distribution: Distribution, options: FindMirro
       ...(snapshotSecurity !== undefined && { security: snapshotSecurity }),
     },
     keyring: await findKeyring(distribution, options.folder),
+    proxies: await machineProxies(options),
   };
 }
 
@@ -77,6 +81,17 @@ async function machineMirrors({ signal }: FindMirrorsOptions): Promise<Partial<R
     found[security === undefined ? 'debian' : 'security'] ??= uri;
   }
   return found;
+}
+
+/** apt.conf(5): `Acquire::http::Proxy`; https falls back to it. */
+async function machineProxies({ signal }: FindMirrorsOptions): Promise<Proxies> {
+  const { stdout } = await run('apt-config', ['dump'], { signal });
+  const proxyOf = (scheme: string): string | undefined => {
+    const value = new RegExp(`^Acquire::${scheme}::Proxy "([^"]*)";$`, 'mi').exec(stdout)?.[1];
+    return value === undefined || value === '' || value === 'DIRECT' ? undefined : value;
+  };
+  const http = proxyOf('http');
+  return { http, https: proxyOf('https') ?? http };
 }
 
 async function findKeyring(distribution: Distribution, folder: string): Promise<string> {

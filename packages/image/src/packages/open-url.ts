@@ -29,27 +29,46 @@ const mostRedirects = 5;
 /** A server silent for this long is given up. Milliseconds. */
 const silence = 30_000;
 
-const agentOptions = { keepAlive: true, maxSockets: 16, proxyEnv: process.env };
-const agents = { 'http:': new http.Agent(agentOptions), 'https:': new https.Agent(agentOptions) };
+/** Proxies by scheme, as apt or the environment names them. */
+export interface Proxies {
+  readonly http?: string | undefined;
+  readonly https?: string | undefined;
+}
 
-export const openUrl: OpenUrl = async (url, { signal }) => {
-  let at = new URL(url);
-  for (let redirects = 0; redirects <= mostRedirects; redirects += 1) {
-    if (at.protocol === 'file:') return await openFile(at);
-    if (at.protocol !== 'http:' && at.protocol !== 'https:')
-      throw new FinalAnswer(`${at.protocol} URLs are not fetched`);
-    const response = await get(at, signal);
-    const { statusCode = 0, headers } = response;
-    if (statusCode < 300 || statusCode >= 400 || headers.location === undefined) {
-      return { status: statusCode, body: response };
+/** Connections are kept and shared by all downloads of one opener. The environment's proxies win over `proxies`. */
+export function createOpenUrl(proxies: Proxies = {}): OpenUrl {
+  const env = {
+    ...(proxies.http !== undefined && { http_proxy: proxies.http }),
+    ...(proxies.https !== undefined && { https_proxy: proxies.https }),
+    ...process.env,
+  };
+  const options = { keepAlive: true, maxSockets: 16, proxyEnv: env };
+  const agents: Agents = { 'http:': new http.Agent(options), 'https:': new https.Agent(options) };
+  return async (url, { signal }) => {
+    let at = new URL(url);
+    for (let redirects = 0; redirects <= mostRedirects; redirects += 1) {
+      if (at.protocol === 'file:') return await openFile(at);
+      if (at.protocol !== 'http:' && at.protocol !== 'https:') {
+        throw new FinalAnswer(`${at.protocol} URLs are not fetched`);
+      }
+      const response = await get(at, agents, signal);
+      const { statusCode = 0, headers } = response;
+      if (statusCode < 300 || statusCode >= 400 || headers.location === undefined) {
+        return { status: statusCode, body: response };
+      }
+      response.resume();
+      const next = new URL(headers.location, at);
+      if (next.protocol === 'file:') throw new FinalAnswer('redirected to a file');
+      at = next;
     }
-    response.resume();
-    const next = new URL(headers.location, at);
-    if (next.protocol === 'file:') throw new FinalAnswer('redirected to a file');
-    at = next;
-  }
-  throw new FinalAnswer(`more than ${mostRedirects} redirects`);
-};
+    throw new FinalAnswer(`more than ${mostRedirects} redirects`);
+  };
+}
+
+interface Agents {
+  readonly 'http:': http.Agent;
+  readonly 'https:': https.Agent;
+}
 
 async function openFile(url: URL): Promise<OpenedUrl> {
   const path = fileURLToPath(url);
@@ -60,7 +79,7 @@ async function openFile(url: URL): Promise<OpenedUrl> {
   return { status, body: createReadStream(status === 200 ? path : '/dev/null') };
 }
 
-async function get(url: URL, signal: AbortSignal | undefined): Promise<IncomingMessage> {
+async function get(url: URL, agents: Agents, signal: AbortSignal | undefined): Promise<IncomingMessage> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const secure = url.protocol === 'https:';
   const request = (secure ? https : http).request(
