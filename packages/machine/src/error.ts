@@ -1,4 +1,7 @@
-/** The one error of this room. `environment` means: this machine lacks something, and the hint is what mends it. */
+/** The one error of this room. Exit code 3 means: this machine lacks something, and the hint is what mends it. */
+
+import { OsguardError } from '@osguard/events';
+import type { OsguardErrorOptions } from '@osguard/events';
 
 export type MachineErrorCode =
   /** A program is not installed, or its version is known not to work. */
@@ -24,14 +27,6 @@ export type MachineErrorCode =
   /** The caller aborted. */
   | 'aborted';
 
-export interface MachineErrorOptions {
-  /** What to do about it: a command to run, or an option to give. */
-  readonly hint?: string;
-  readonly cause?: unknown;
-  /** Facts for a machine reader, such as the last lines a program printed. */
-  readonly data?: Readonly<Record<string, unknown>>;
-}
-
 const environmentCodes: ReadonlySet<MachineErrorCode> = new Set([
   'tool-missing',
   'mirror-not-found',
@@ -39,21 +34,12 @@ const environmentCodes: ReadonlySet<MachineErrorCode> = new Set([
   'not-writable',
 ]);
 
-export class MachineError extends Error {
-  override readonly name = 'MachineError';
-  readonly code: MachineErrorCode;
-  readonly hint: string | undefined;
-  readonly data: Readonly<Record<string, unknown>>;
+export class MachineError extends OsguardError<MachineErrorCode> {
+  override readonly name: string;
 
-  constructor(code: MachineErrorCode, message: string, options: MachineErrorOptions = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
-    this.code = code;
-    this.hint = options.hint;
-    this.data = options.data ?? {};
-  }
-
-  /** True when the machine osguard runs on is missing something (exit status 3 of the command). */
-  get environment(): boolean {
-    return environmentCodes.has(this.code);
+  constructor(code: MachineErrorCode, message: string, options: Omit<OsguardErrorOptions, 'exitCode'> = {}) {
+    super(code, message, { ...options, exitCode: environmentCodes.has(code) ? 3 : 2 });
+    // The name by which every room recognises an interruption (`isAbort`).
+    this.name = code === 'aborted' ? 'AbortError' : 'MachineError';
   }
 }

@@ -49,7 +49,7 @@ describe('helper programs', () => {
     await assert.rejects(run({ file: 'no-such-program', args: [], env: {} }, { hint: 'install it' }), {
       code: 'tool-missing',
       hint: 'install it',
-      environment: true,
+      exitCode: 3,
     });
     await assert.rejects(run(sh('exec sleep 60'), { timeoutMs: 50 }), { code: 'timeout' });
     await assert.rejects(run(sh('exec sleep 60'), { signal: AbortSignal.timeout(50) }), { code: 'aborted' });
@@ -105,7 +105,7 @@ describe('openTools', () => {
     assert.equal((await runOrThrow(tools.command('swtpm', ['a b']))).stdout, 'tree a b\n');
     assert.equal(tools.file('/usr/share/file'), `${tree}/root/usr/share/file`);
     assert.throws(() => tools.command('sh', []), { code: 'tool-missing' });
-    assert.throws(() => tools.file('/etc/passwd'), { code: 'firmware-missing', environment: true });
+    assert.throws(() => tools.file('/etc/passwd'), { code: 'firmware-missing', exitCode: 3 });
   });
 
   it('names every missing program and the command that installs them', async (context) => {

@@ -53,7 +53,7 @@ describe('findMirrors', () => {
       (error) =>
         error instanceof MachineError &&
         error.code === 'mirror-not-found' &&
-        error.environment &&
+        error.exitCode === 3 &&
         /--mirror/.test(error.hint ?? ''),
     );
   });

@@ -29,13 +29,12 @@ boot and layers, because the release itself lets nobody in.`,
     const { openRelease } = await import('@osguard/image');
     const { loadKeyring } = await import('@osguard/keys');
     const { prove } = await import('@osguard/machine/prove');
-    const { machineSink } = await import('../machine-sink.ts');
     const { memory, cpus, consoles, only } = values;
     const report = await prove({
       release: await openRelease(values.release),
       keyring: await loadKeyring(values.keys),
       short: values.short,
-      sink: machineSink(context.sink),
+      sink: context.sink,
       signal: context.signal,
       onRow: (row) => context.live(rowLine(row, context)),
       ...(only.length > 0 && { only }),

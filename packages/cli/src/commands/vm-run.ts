@@ -32,10 +32,9 @@ machine writes is thrown away.`,
   async run(values, context) {
     const { openRelease } = await import('@osguard/image');
     const { openTools, startMachine } = await import('@osguard/machine');
-    const { machineSink } = await import('../machine-sink.ts');
     const { memory, cpus, log, persist } = values;
     const release = await openRelease(values.release);
-    const sink = machineSink(context.sink);
+    const { sink } = context;
     const tools = await openTools({ sink, signal: context.signal });
     using variables = values.noSecureBoot ? undefined : await enrolled(values.keys, { release, tools });
     await using machine = await startMachine(

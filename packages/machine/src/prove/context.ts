@@ -1,7 +1,7 @@
 /** What all boots of one proof share. */
 
+import type { EventSink } from '@osguard/events';
 import type { RootHash } from '@osguard/formats/verity';
-import type { MachineSink } from '../events.ts';
 import type { Tools } from '../tools/open.ts';
 import type { DiskOptions } from '../vm/options.ts';
 import type { ProofFiles } from './proof-files.ts';
@@ -23,7 +23,7 @@ export interface ProofContext {
   readonly cpus: number;
   /** For what the boots write: overlays. Removed with the proof. */
   readonly folder: string;
-  readonly sink: MachineSink;
+  readonly sink: EventSink;
   /** Called with every row as soon as it is decided. */
   readonly onRow: (row: Row) => void;
   readonly signal?: AbortSignal;

@@ -5,7 +5,6 @@
 
 import { join } from 'node:path';
 import { MachineError } from '../error.ts';
-import { silent } from '../events.ts';
 import type { Machine } from '../vm/launch.ts';
 import type { ConsoleLine, ConsoleMatch, LineStream, WaitOptions } from '../vm/line-stream.ts';
 import { startMachine } from '../vm/machine.ts';
@@ -58,25 +57,22 @@ export class Guest implements AsyncDisposable {
     const { tools, sink, signal, consoleFolder, cpus } = context;
     const id = `boot-${options.name}`;
     const started = performance.now();
-    sink({ type: 'step', id, message: options.title });
-    const ended = (): void =>
-      sink({ type: 'done', id, milliseconds: Math.round(performance.now() - started) });
-    const machine = await startMachine(
-      {
-        tools,
-        ...(options.secureBoot !== false && { variables: context.variables }),
-        memoryMiB: options.memoryMiB ?? context.memoryMiB,
-        cpus,
-        serialLines: 2,
-        disks: options.disks,
-        smbios: options.smbios ?? [],
-        onReset: 'exit',
-        ...(options.kernel !== undefined && { kernel: options.kernel }),
-        ...(consoleFolder !== undefined && { consoleLog: join(consoleFolder, `${options.name}.log`) }),
-        ...(signal !== undefined && { signal }),
-      },
-      silent,
-    );
+    const name = { type: 'step', id, title: options.title } as const;
+    sink({ ...name, state: 'started' });
+    const ended = (): void => sink({ ...name, state: 'done', milliseconds: performance.now() - started });
+    const machine = await startMachine({
+      tools,
+      ...(options.secureBoot !== false && { variables: context.variables }),
+      memoryMiB: options.memoryMiB ?? context.memoryMiB,
+      cpus,
+      serialLines: 2,
+      disks: options.disks,
+      smbios: options.smbios ?? [],
+      onReset: 'exit',
+      ...(options.kernel !== undefined && { kernel: options.kernel }),
+      ...(consoleFolder !== undefined && { consoleLog: join(consoleFolder, `${options.name}.log`) }),
+      ...(signal !== undefined && { signal }),
+    });
     return new Guest(machine, context.limits, ended);
   }
 

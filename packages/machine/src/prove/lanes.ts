@@ -144,7 +144,7 @@ async function controlBoot(context: ProofContext, { name, rows }: WantedControls
   } catch (error) {
     throwIfAborted(context);
     const message = `the control boot failed, what rests on it alone cannot be shown: ${reasonOf(error)}`;
-    context.sink({ type: 'warning', id: `control-${name}`, message });
+    context.sink({ type: 'warning', code: `control-${name}`, message });
     return new Map(chosen.map((id) => [id, notTried(reasonOf(error))]));
   }
 }
@@ -164,6 +164,6 @@ function reasonOf(error: unknown): string {
 }
 
 function lastWords(error: unknown): readonly string[] {
-  const lines = error instanceof MachineError ? error.data['lastLines'] : undefined;
+  const lines = error instanceof MachineError ? error.data?.['lastLines'] : undefined;
   return Array.isArray(lines) ? lines.map((line) => `console: ${String(line)}`) : [];
 }

@@ -3,12 +3,12 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, freemem, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { EventSink } from '@osguard/events';
+import { step } from '@osguard/events';
 import type { ReleaseFolder } from '@osguard/image';
 import { openFileSource } from '@osguard/image';
 import type { Keyring } from '@osguard/keys';
 import { MachineError } from '../error.ts';
-import type { MachineSink } from '../events.ts';
-import { step } from '../events.ts';
 import type { Tools } from '../tools/open.ts';
 import { openTools } from '../tools/open.ts';
 import { chooseAccelerator } from '../vm/accelerator.ts';
@@ -32,7 +32,7 @@ export interface ProveOptions {
   readonly short: boolean;
   /** Only these rows. */
   readonly only?: readonly string[];
-  readonly sink: MachineSink;
+  readonly sink: EventSink;
   readonly onRow?: (row: Row) => void;
   readonly signal?: AbortSignal;
   /** Folder for the consoles of the boots, made when it is not there. */
@@ -80,18 +80,17 @@ export async function prove(options: ProveOptions): Promise<ProofReport> {
   process.once('exit', removeFolder);
   try {
     const full = !options.short;
-    const files = await step(sink, 'proof-files', {
-      message: 'making the intruder, his volumes and the bad images',
-      run: () =>
-        writeProofFiles({
-          uki: release.file('uki.efi'),
-          rootHash: release.rootHash,
-          keyring,
-          intruderTree: intruderTree(tools),
-          folder,
-          full,
-        }),
-    });
+    const making = { id: 'proof-files', title: 'make the intruder, his volumes and the bad images' };
+    const files = await step(sink, making, () =>
+      writeProofFiles({
+        uki: release.file('uki.efi'),
+        rootHash: release.rootHash,
+        keyring,
+        intruderTree: intruderTree(tools),
+        folder,
+        full,
+      }),
+    );
     const variables = join(folder, 'variables.fd');
     writeFileSync(variables, enrolledVariables(keyring, { tools, release }));
     const disk = release.file('disk.raw');

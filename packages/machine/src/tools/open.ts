@@ -4,9 +4,9 @@ import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
+import type { EventSink } from '@osguard/events';
+
 import { MachineError } from '../error.ts';
-import { silent } from '../events.ts';
-import type { MachineSink } from '../events.ts';
 import type { Command } from '../process/run.ts';
 import { examineHost, findProgram } from './host.ts';
 import { suite, toolSets } from './table.ts';
@@ -24,7 +24,7 @@ export interface ToolsOptions {
   /** `tree` never uses the host's programs, `host` never makes a tree. */
   readonly from?: 'either' | 'host' | 'tree';
   readonly signal?: AbortSignal;
-  readonly sink?: MachineSink;
+  readonly sink?: EventSink;
 }
 
 export interface Tools {
@@ -79,7 +79,7 @@ export async function openTools(options: ToolsOptions = {}): Promise<Tools> {
         folder: join(cache, 'tools'),
         suite,
         packages: packageNames(name),
-        sink: options.sink ?? silent,
+        sink: options.sink,
       };
       const tree = await ensureTree({
         ...request,

@@ -17,9 +17,10 @@ import {
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 
+import { step } from '@osguard/events';
+import type { EventSink, StepReport } from '@osguard/events';
+
 import { MachineError } from '../error.ts';
-import { step } from '../events.ts';
-import type { MachineSink } from '../events.ts';
 import { isRecord, isStringMap } from '../json.ts';
 import { withLock } from '../process/lock.ts';
 import { run, runOrThrow } from '../process/run.ts';
@@ -34,7 +35,7 @@ export interface TreeRequest {
   readonly packages: readonly string[];
   readonly mirror?: string;
   readonly signal?: AbortSignal;
-  readonly sink: MachineSink;
+  readonly sink?: EventSink | undefined;
 }
 
 export interface Tree {
@@ -81,9 +82,9 @@ export async function ensureTree(request: TreeRequest): Promise<Tree> {
     });
   }
   const onWait = (): void =>
-    request.sink({
+    request.sink?.({
       type: 'warning',
-      id: 'tools-lock',
+      code: 'tools-lock',
       message: 'another osguard is fetching the tools: waiting for it',
     });
   return await withLock(`${path}.lock`, {
@@ -121,27 +122,26 @@ async function makeTree(folder: string, request: TreeRequest): Promise<void> {
   const env = await writeAptFolder(join(folder, 'apt'), request);
   const apt = (args: readonly string[], options: RunOptions = {}): ReturnType<typeof run> =>
     runOrThrow({ file: 'apt-get', args: ['-q', ...args], env }, { ...signalOf(request), ...options });
-  await step(sink, 'tools-lists', {
-    message: `reading the package lists of ${request.suite}`,
-    run: () => apt(['-o', 'APT::Update::Error-Mode=any', 'update']),
-  });
+  const lists = { id: 'tools-lists', title: `read the package lists of ${request.suite}` };
+  await step(sink, lists, () => apt(['-o', 'APT::Update::Error-Mode=any', 'update']));
   const wanted = ['install', ...request.packages];
   const total = (await apt(['--print-uris', '-y', ...wanted])).stdout
     .split('\n')
     .filter((line) => line.startsWith("'")).length;
-  let done = 0;
-  const onLine = (line: string): void => {
-    if (/^Get:\d+ /.test(line))
-      sink({ type: 'progress', id: 'tools-fetch', done: ++done, total, unit: 'packages' });
-  };
-  await step(sink, 'tools-fetch', {
-    message: `fetching ${total} packages for ${request.packages.join(', ')}`,
-    run: () => apt(['--download-only', '-y', ...wanted], { onLine }),
+  const title = `fetch ${total} packages for ${request.packages.join(', ')}`;
+  await step(sink, { id: 'tools-fetch', title }, (report) => {
+    let done = 0;
+    const onLine = (line: string): void => {
+      if (/^Get:\d+ /.test(line)) report.progress({ done: ++done, total, unit: 'packages' });
+    };
+    return apt(['--download-only', '-y', ...wanted], { onLine });
   });
-  await step(sink, 'tools-unpack', { message: `unpacking them`, run: () => unpack(folder, request) });
+  await step(sink, { id: 'tools-unpack', title: 'unpack them' }, (report) =>
+    unpack(folder, { ...request, report }),
+  );
 }
 
-async function unpack(folder: string, request: TreeRequest): Promise<void> {
+async function unpack(folder: string, request: TreeRequest & { readonly report: StepReport }): Promise<void> {
   const root = join(folder, 'root');
   mkdirSync(join(root, 'usr'), { recursive: true });
   // Packages since Debian 13 ship below /usr only; the links are for the loader path built into programs.
@@ -163,13 +163,7 @@ async function unpack(folder: string, request: TreeRequest): Promise<void> {
     for (let file = queue.pop(); file !== undefined; file = queue.pop()) {
       const args = ['--extract', join(archives, file), root];
       await runOrThrow({ file: 'dpkg-deb', args, env: {} }, signalOf(request));
-      request.sink({
-        type: 'progress',
-        id: 'tools-unpack',
-        done: ++done,
-        total: files.length,
-        unit: 'packages',
-      });
+      request.report.progress({ done: ++done, total: files.length, unit: 'packages' });
     }
   };
   await Promise.all(Array.from({ length: Math.min(4, availableParallelism()) }, worker));

@@ -1,7 +1,8 @@
 /** The public way to a running machine. */
 
-import { step } from '../events.ts';
-import type { MachineSink } from '../events.ts';
+import { step } from '@osguard/events';
+import type { EventSink } from '@osguard/events';
+
 import { chooseAccelerator } from './accelerator.ts';
 import { launch } from './launch.ts';
 import type { Machine } from './launch.ts';
@@ -13,12 +14,10 @@ import type { MachineOptions } from './options.ts';
  *
  * @throws MachineError `firmware-missing`, `start-failed`, `bad-option`, `aborted`
  */
-export async function startMachine(options: MachineOptions, sink: MachineSink): Promise<Machine> {
+export async function startMachine(options: MachineOptions, sink?: EventSink): Promise<Machine> {
   const wanted = options.accelerator ?? 'auto';
   const accelerator =
     wanted === 'auto' ? (await chooseAccelerator(options.tools, options.cache)).accelerator : wanted;
-  return await step(sink, 'vm-start', {
-    message: `starting the virtual machine (${accelerator.toUpperCase()})`,
-    run: () => launch(options, accelerator),
-  });
+  const title = `start the virtual machine (${accelerator.toUpperCase()})`;
+  return await step(sink, { id: 'vm-start', title }, () => launch(options, accelerator));
 }

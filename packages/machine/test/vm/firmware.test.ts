@@ -6,10 +6,11 @@ import { createInterface } from 'node:readline/promises';
 import { before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import type { OsguardEvent } from '@osguard/events';
 import { scratch } from '@osguard/testkit';
 
 import { openTools, startMachine } from '../../src/index.ts';
-import type { MachineEvent, Tools } from '../../src/index.ts';
+import type { Tools } from '../../src/index.ts';
 
 const nothingToBoot = /No bootable option or device was found/;
 
@@ -21,14 +22,17 @@ describe('a machine with blank firmware and no disk', { timeout: 180_000 }, () =
 
   it('runs the firmware, tells steps, logs the console and obeys the control connection', async () => {
     using folder = scratch('firmware');
-    const events: MachineEvent[] = [];
+    const events: OsguardEvent[] = [];
     const consoleLog = folder.file('console.log');
     await using machine = await startMachine({ tools, consoleLog }, (event) => events.push(event));
     const first = await machine.console.waitFor(nothingToBoot);
     assert.ok(first.at > 0);
     assert.deepEqual(
-      events.map((event) => event.type),
-      ['step', 'done'],
+      events.map((event) => event.type === 'step' && [event.id, event.state]),
+      [
+        ['vm-start', 'started'],
+        ['vm-start', 'done'],
+      ],
     );
     assert.deepEqual(await machine.qmp.execute('query-tpm-models'), ['tpm-crb', 'tpm-tis']);
     const status = (await machine.qmp.execute('query-status')) as { status: string };
