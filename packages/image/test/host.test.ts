@@ -11,7 +11,7 @@ const definition = {
   name: 'container-host',
   hostname: undefined,
   profile: 'hardened',
-  packages: ['grep'],
+  packages: ['grep', 'openssh-server'],
   units: { enable: ['systemd-logind.service'], disable: [], mask: [] },
   enforcement: { ipe: 'enforce', selinux: 'enforcing' },
 } as const;
@@ -32,6 +32,9 @@ function installed(): RootTree {
     'var/lib/dpkg/status',
     'etc/passwd',
     'etc/hosts',
+    'etc/pam.d/login',
+    'etc/ssh/ssh_config.d/20-systemd-ssh-proxy.conf',
+    'etc/ssh/sshd_config',
   ]) {
     tree.putFile(path, path);
   }
@@ -43,6 +46,12 @@ const records = {
   packages: [
     { name: 'sed', version: '1', architecture: 'amd64', files: ['usr/bin/sed'] },
     { name: 'grep', version: '1', architecture: 'amd64', files: ['usr/bin/grep'] },
+    {
+      name: 'openssh-server',
+      version: '1',
+      architecture: 'amd64',
+      files: ['etc/ssh', 'etc/ssh/sshd_config'],
+    },
     { name: 'util-linux', version: '1', architecture: 'amd64', files: ['usr/sbin/fsck', 'usr/bin/lsblk'] },
   ],
   owners: new Map<string, string>(),
@@ -81,6 +90,8 @@ test('what only the build needs goes, what the definition names stays', () => {
   assert.equal(tree.has('usr/bin/lsblk'), false);
   assert.equal(tree.has('usr/sbin/fsck'), true);
   assert.equal(tree.has('usr/bin/grep'), true);
+  assert.deepEqual(tree.names('usr/share/factory/etc/ssh'), ['sshd_config']);
+  assert.equal(tree.has('usr/share/factory/etc/pam.d'), false);
   assert.equal(tree.has('usr/lib/systemd/system-generators'), false);
   assert.deepEqual(tree.names('usr/lib/udev/rules.d'), ['99-systemd.rules']);
   assert.deepEqual(tree.names('usr/lib/modules/7.3'), ['modules.dep.bin']);

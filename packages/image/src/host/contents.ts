@@ -88,7 +88,6 @@ export const udevRules: ReadonlySet<string> = new Set([
   '60-persistent-storage.rules',
   '60-persistent-storage-dm.rules',
   '60-tpm-udev.rules',
-  '73-special-net-names.rules',
   '75-net-description.rules',
   '80-drivers.rules',
   '80-net-setup-link.rules',

@@ -5,6 +5,7 @@
 
 import { join } from 'node:path';
 import type { Definition } from '../definition/index.ts';
+import type { Lock } from '../packages/index.ts';
 import type { PackageRecords } from '../root/index.ts';
 import type { RootTree } from '../tree/index.ts';
 import {
@@ -20,22 +21,27 @@ import { readOwnFiles } from './own-files.ts';
 export interface PrepareHostOptions {
   readonly definition: Pick<Definition, 'profile' | 'packages' | 'units'>;
   readonly records: PackageRecords;
+  /** Which packages came for the definition's sake (stage `extra`): what they placed is not dropped. */
+  readonly lock?: Pick<Lock, 'packages'>;
   /** Dates everything that is added. Seconds since 1970. */
   readonly time: number;
 }
 
 const vendorUnits = 'usr/lib/systemd/system';
 const ownUnits = 'etc/systemd/system';
+const rules = 'usr/lib/udev/rules.d';
 
 /** Changes the tree in place; call it after {@link pruneTree} and before the definition is applied. */
-export function prepareHost(tree: RootTree, { definition, records, time }: PrepareHostOptions): void {
+export function prepareHost(tree: RootTree, options: PrepareHostOptions): void {
+  const { definition, records, time } = options;
+  const extra = extraFiles(options);
   if (definition.profile === 'hardened') dropBuildOnly(tree, records, new Set(definition.packages));
-  dropPaths(tree);
-  for (const rule of tree.names('usr/lib/udev/rules.d')) {
-    const owner = records.owners.get(`usr/lib/udev/rules.d/${rule}`);
-    if (!udevRules.has(rule) && !(owner !== undefined && definition.packages.includes(owner))) {
-      tree.remove(`usr/lib/udev/rules.d/${rule}`);
-    }
+  for (const { path } of tree.walk()) {
+    if (droppedPaths.some((pattern) => pattern.test(path))) drop(tree, path, extra);
+  }
+  for (const rule of tree.names(rules)) {
+    const path = `${rules}/${rule}`;
+    if (!udevRules.has(rule) && !extra.has(path)) tree.remove(path);
   }
   // What packages enabled while they were installed depends on their scripts; here it is a list.
   for (const name of tree.names('etc/systemd')) tree.remove(`etc/systemd/${name}`);
@@ -64,7 +70,15 @@ function dropBuildOnly(tree: RootTree, records: PackageRecords, named: ReadonlyS
   }
 }
 
-function dropPaths(tree: RootTree): void {
-  for (const { path } of tree.walk())
-    if (droppedPaths.some((pattern) => pattern.test(path))) tree.remove(path);
+function extraFiles({ definition, records, lock }: PrepareHostOptions): ReadonlySet<string> {
+  const extra = new Set(definition.packages);
+  for (const { name, stage } of lock?.packages ?? []) if (stage === 'extra') extra.add(name);
+  return new Set(records.packages.filter(({ name }) => extra.has(name)).flatMap(({ files }) => files));
+}
+
+/** Takes `path` and all below it away, except for what is in `kept`, and the folders that lead there. */
+function drop(tree: RootTree, path: string, kept: ReadonlySet<string>): void {
+  if (kept.has(path) && tree.get(path)?.type !== 'directory') return;
+  for (const name of tree.names(path)) drop(tree, `${path}/${name}`, kept);
+  if (tree.names(path).length === 0) tree.remove(path);
 }
