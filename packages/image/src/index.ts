@@ -18,3 +18,5 @@ export type {
   VerityVerdict,
 } from './verity/index.ts';
 export type { Check } from './verify/checks.ts';
+export { verifyImage } from './verify/verify.ts';
+export type { VerifyImageOptions, VerifyReport } from './verify/verify.ts';
