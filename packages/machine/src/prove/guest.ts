@@ -59,8 +59,9 @@ export class Guest implements AsyncDisposable {
     const started = performance.now();
     const name = { type: 'step', id, title: options.title } as const;
     sink({ ...name, state: 'started' });
-    const ended = (): void => sink({ ...name, state: 'done', milliseconds: performance.now() - started });
-    const machine = await startMachine({
+    const ended = (state: 'done' | 'failed'): void =>
+      sink({ ...name, state, milliseconds: performance.now() - started });
+    const starting = startMachine({
       tools,
       ...(options.secureBoot !== false && { variables: context.variables }),
       memoryMiB: options.memoryMiB ?? context.memoryMiB,
@@ -73,7 +74,12 @@ export class Guest implements AsyncDisposable {
       ...(consoleFolder !== undefined && { consoleLog: join(consoleFolder, `${options.name}.log`) }),
       ...(signal !== undefined && { signal }),
     });
-    return new Guest(machine, context.limits, ended);
+    try {
+      return new Guest(await starting, context.limits, () => ended('done'));
+    } catch (error) {
+      ended('failed');
+      throw error;
+    }
   }
 
   get console(): LineStream {

@@ -26,7 +26,7 @@ describe('the proof of the container host', { timeout: 25 * 60_000 }, () => {
       keyring,
       short: false,
       sink: (event) => {
-        if (event.type === 'step') t.diagnostic(event.message);
+        if (event.type === 'step' && event.state === 'started') t.diagnostic(event.title);
       },
       onRow: (row) => t.diagnostic(describeRow(row)),
     });
