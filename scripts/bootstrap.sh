@@ -5,6 +5,8 @@
 # What building an image and starting a virtual machine needs from the machine itself. QEMU, the firmware and the
 # virtual TPM are not here: they are fetched into a folder of the user's own when the machine's are missing or too old.
 OSGUARD_RUN_PACKAGES="mmdebstrap dpkg apt"
+# Without root rights, packages are installed in a user namespace.
+[[ $(id -u) -eq 0 ]] || OSGUARD_RUN_PACKAGES+=" uidmap"
 
 osguard_say() { printf 'osguard: %s\n' "$*" >&2; }
 osguard_stop() { osguard_say "$*"; exit 3; }
