@@ -14,7 +14,7 @@ import type { Tools } from '../../src/index.ts';
 
 const nothingToBoot = /No bootable option or device was found/;
 
-describe('a machine with blank firmware and no disk', { timeout: 180_000 }, () => {
+describe('a machine with blank firmware and no disk', { timeout: 900_000 }, () => {
   let tools: Tools;
   before(async () => {
     tools = await openTools({ sets: ['run'] });

@@ -24,7 +24,7 @@ echo "heard $answer" >&3
 `;
 
 /** Debian's own kernel is the judge of the machine: it runs on it and finds what was promised. */
-describe("Debian's kernel in the virtual machine", { timeout: 300_000 }, () => {
+describe("Debian's kernel in the virtual machine", { timeout: 900_000 }, () => {
   it('boots, sees both processors and the measured TPM, talks on the second serial line and switches off', async () => {
     using folder = scratch('kernel');
     const tools = await openTools({ sets: ['run'] });

@@ -9,7 +9,7 @@ import { scratch } from '@osguard/testkit';
 import { suite } from '../../src/tools/table.ts';
 import { ensureTree, readTree, treePath } from '../../src/tools/tree.ts';
 
-describe('a tools tree from the mirror of this machine', { timeout: 180_000 }, () => {
+describe('a tools tree from the mirror of this machine', { timeout: 900_000 }, () => {
   const packages = ['zstd', 'mtools'];
 
   it('is made once for two who ask at the same time, and its programs run', async () => {
