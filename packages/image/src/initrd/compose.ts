@@ -5,6 +5,7 @@
 
 import { join } from 'node:path';
 import { readOwnFiles } from '../host/own-files.ts';
+import { databaseRoles } from '../release/folder.ts';
 import {
   DIRECTORIES,
   DRIVER_MODULES,
@@ -39,8 +40,8 @@ export interface InitrdBinding {
   readonly commandLine: string;
   readonly kernelRelease: string;
   /**
-   * DER certificates by name, loaded into the keyring .dm-verity before it is sealed. Empty for kernels without that
-   * keyring: then nothing is loaded or sealed, and the firmware's db decides.
+   * DER certificates by name, loaded into the keyring .dm-verity before it is sealed. Kernels without that keyring load
+   * and seal nothing: there the firmware's db decides.
    */
   readonly trust: ReadonlyMap<string, Uint8Array>;
   /** What the first boot makes of the free space. Bytes. */
@@ -145,13 +146,15 @@ function varDefinition({ minimum, grow }: InitrdBinding['varPartition']): string
 
 /** Every entry of the initrd, parents before children, sorted by path. */
 export function composeInitrd(tree: SourceTree, options: InitrdBinding): InitrdEntry[] {
+  const hasKeyring = databaseRoles(options.kernelRelease).length === 1;
+  const trust: InitrdBinding['trust'] = hasKeyring ? options.trust : new Map<string, Uint8Array>();
   const list = new EntryList();
   addSystem(list, tree);
   addModules(list, tree, options.kernelRelease);
   for (const [path, body] of readOwnFiles(join(import.meta.dirname, 'files'))) {
-    if (options.trust.size > 0 || !trustFiles.test(path)) list.file(path, body);
+    if (hasKeyring || !trustFiles.test(path)) list.file(path, body);
   }
-  addUnitLinks(list, [...options.trust.keys()]);
+  addUnitLinks(list, [...trust.keys()]);
   list.file('usr/lib/repart.d/50-var.conf', text(varDefinition(options.varPartition)));
   list.file('init', guardProgram, 0o755);
   list.file('cmdline', text(`${options.commandLine}\n`), 0o444);
@@ -159,7 +162,7 @@ export function composeInitrd(tree: SourceTree, options: InitrdBinding): InitrdE
   list.link('etc/os-release', 'initrd-release');
   list.file('etc/machine-id', text(''), 0o444);
   list.file('etc/verity/usr.p7s', options.usrSignature);
-  for (const [role, certificate] of options.trust) list.file(`etc/verity/trust/${role}.der`, certificate);
+  for (const [role, certificate] of trust) list.file(`etc/verity/trust/${role}.der`, certificate);
   for (const [name, policy] of options.ipePolicies) list.file(`etc/ipe/${name}.p7b`, policy);
   return list.sorted();
 }

@@ -4,7 +4,6 @@ import type { RootTree } from '../tree/index.ts';
 
 /** Left by installing: logs, caches, backups, identities. A `/*` at the end keeps the folder itself. */
 const leftovers: readonly string[] = [
-  'boot/*',
   'dev/*',
   'home/*',
   'media/*',
