@@ -221,3 +221,18 @@ test('uki build and inspect', () => {
   assert.equal(sections.find(({ name }) => name === '.cmdline')?.text, 'quiet');
   assert.equal(osguard(['uki', 'inspect', pe, '--trust', keys]).status, 1, 'not signed');
 });
+
+test('image verify: what is no image, or not there, is told apart from the answer no', () => {
+  using dir = scratch('cli');
+  const keys = dir.file('keys');
+  osguard(['keys', 'init', '--dir', keys]);
+  writeFileSync(dir.file('disk.raw'), Buffer.alloc(1_048_576));
+  const blank = osguard(['image', 'verify', dir.file('disk.raw'), '--trust', keys, '--json']);
+  assert.equal(blank.status, 1);
+  const { ok, checks } = JSON.parse(blank.stdout) as { ok: boolean; checks: { ok: boolean }[] };
+  assert.equal(ok, false);
+  assert(checks.length > 0 && checks.every((check) => !check.ok));
+  assert.equal(osguard(['image', 'verify', dir.path, '--trust', keys]).status, 2);
+  assert.equal(osguard(['image', 'verify', dir.file('none'), '--trust', keys]).status, 2);
+  assert.equal(osguard(['image', 'verify', dir.file('disk.raw'), '--trust', dir.file('none')]).status, 2);
+});

@@ -22,6 +22,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./image-build.ts')).imageBuild,
   },
   {
+    path: ['image', 'verify'],
+    summary: 'is this image whole, and signed by those you trust? offline, without rights',
+    load: async () => (await import('./image-verify.ts')).imageVerify,
+  },
+  {
     path: ['image', 'schema'],
     summary: 'the JSON Schema of definitions, for editors',
     load: async () => (await import('./image-schema.ts')).imageSchema,
