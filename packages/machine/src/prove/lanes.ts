@@ -7,10 +7,10 @@ import { parseCleanBoot } from './clean-boot.ts';
 import type { Controls, ProofContext } from './context.ts';
 import type { Observations } from './control-boots.ts';
 import { unlockedAttacks, unlockedBoot, unprotectedAttacks, unprotectedBoot } from './control-boots.ts';
-import { hypervisorArgumentsBoot } from './hypervisor-boot.ts';
 import { mainBoot } from './main-boot.ts';
 import { offlineBoot } from './offline-boots.ts';
 import { rebootBoot } from './reboot-boot.ts';
+import { refusalsBoot } from './refusals-boot.ts';
 import type { Observation, Row } from './row.ts';
 import { untestable } from './row.ts';
 import type { AttackRow, Stage } from './table.ts';
@@ -55,7 +55,7 @@ export async function runBoots(context: ProofContext, plan: BootPlan): Promise<B
 
   const enforcing = async (controls: Controls): Promise<void> => {
     const reboot = at('reboot');
-    const owed = [...at('firmware', 'intruder', 'last'), ...reboot];
+    const owed = [...at('intruder', 'last'), ...reboot];
     if (owed.length === 0) return;
     await boot(owed, async () => {
       const overlay = reboot.length > 0 ? join(context.folder, 'persistent.qcow2') : undefined;
@@ -73,9 +73,8 @@ export async function runBoots(context: ProofContext, plan: BootPlan): Promise<B
     });
   };
   const refusing = async (): Promise<void> => {
-    for (const row of at('hypervisor')) {
-      await boot([row], async () => record(await hypervisorArgumentsBoot(recording, row)));
-    }
+    const refused = at('firmware', 'hypervisor');
+    if (refused.length > 0) await boot(refused, () => refusalsBoot(recording, refused));
     for (const row of at('offline')) {
       await boot([row], async () => record(await offlineBoot(recording, row)));
     }

@@ -11,7 +11,7 @@ import { corruption } from './changed-byte.ts';
 import type { ProofContext } from './context.ts';
 import { bootDisk, releaseDisk } from './context.ts';
 import { Guest } from './guest.ts';
-import { hostStarted } from './hypervisor-boot.ts';
+import { hostStarted } from './refusals-boot.ts';
 import type { Row } from './row.ts';
 import { judgeRow } from './row.ts';
 import type { AttackRow } from './table.ts';
