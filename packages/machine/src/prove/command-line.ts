@@ -4,7 +4,7 @@
 const protections =
   /^(?:lockdown|module\.sig_enforce|proc_mem\.force_override|dm_verity\.require_signatures|oops|panic|debugfs|systemd\.import_credentials|enforcing|ipe\.enforce|ipe\.success_audit)(?:=|$)/;
 
-/** SELinux and IPE watch only, lockdown and Yama are not there, no sysctl is set, modules need no signature. */
+/** SELinux and IPE watch only, lockdown and Yama are not there, modules and volumes need no signature. */
 export function unprotectedCommandLine(line: string): string {
   const kept = argumentsOf(line)
     .filter((argument) => !protections.test(argument))
@@ -13,7 +13,7 @@ export function unprotectedCommandLine(line: string): string {
         .replace(/^lsm=.*/, 'lsm=landlock,safesetid,ipe,selinux')
         .replace(/^(systemd\.verity_usr_options=.*),panic-on-corruption/, '$1'),
     );
-  return [...kept, 'enforcing=0', 'ipe.enforce=0', 'systemd.mask=systemd-sysctl.service'].join(' ');
+  return [...kept, 'enforcing=0', 'ipe.enforce=0'].join(' ');
 }
 
 /** As the release, but SELinux permissive. */

@@ -103,12 +103,19 @@ export function buildIntruderVolume(options: IntruderVolumeOptions): Volume {
       mode: 0o755,
     },
     { path: 'units/attack.service', body: text(unit) },
+    { path: 'units-without-sysctl/attack.service', body: text(unit) },
     // Takes the place of the file of this name in /usr in the boots with protections off.
     { path: 'all-capabilities/50-osguard.conf', body: text('[Manager]\n') },
   ];
   return buildVolume({
     files,
-    links: [{ path: 'units/multi-user.target.wants/attack.service', target: '../attack.service' }],
+    links: [
+      ...['units', 'units-without-sysctl'].map((folder) => ({
+        path: `${folder}/multi-user.target.wants/attack.service`,
+        target: '../attack.service',
+      })),
+      { path: 'units-without-sysctl/systemd-sysctl.service', target: '/dev/null' },
+    ],
     label: (path) => `system_u:object_r:${path.startsWith('units') ? 'systemd_unit_t' : 'bin_t'}:s0`,
     salt: options.salt,
   });

@@ -20,6 +20,8 @@ export interface PlantedInitrd {
   readonly signature?: Uint8Array;
   /** Gives PID 1 and so root all capabilities back, for boots with protections off. */
   readonly allCapabilities?: boolean;
+  /** Leaves the kernel's settings as they are without sysctl.d. */
+  readonly noSysctls?: boolean;
   /** More files and links, for example a replacement of /init where the command line differs. */
   readonly files?: ReadonlyMap<string, Uint8Array>;
   readonly links?: ReadonlyMap<string, string>;
@@ -27,7 +29,7 @@ export interface PlantedInitrd {
 
 /** An uncompressed newc archive that goes before or behind the release's own initrd. */
 export function plantedInitrd(planted: PlantedInitrd): Uint8Array {
-  const { volume, signature, allCapabilities = false } = planted;
+  const { volume, signature, allCapabilities = false, noSysctls = false } = planted;
   const device = `/dev/disk/by-id/virtio-${intruderSerialNumber}`;
   const options = [
     `hash-offset=${volume.hashOffset}`,
@@ -66,7 +68,10 @@ Options=ro,nodev
   if (signature !== undefined) files.set('etc/intruder.p7s', signature);
   const links = new Map(planted.links);
   // A folder of the same name in /run wins over the one in /usr.
-  const binds = [['units', 'system'], ...(allCapabilities ? [['all-capabilities', 'system.conf.d']] : [])];
+  const binds = [
+    [noSysctls ? 'units-without-sysctl' : 'units', 'system'],
+    ...(allCapabilities ? [['all-capabilities', 'system.conf.d']] : []),
+  ];
   for (const [from = '', to = ''] of binds) {
     const name = `run-systemd-${to}.mount`;
     files.set(`${units}/${name}`, bindUnit(`${intruderMount}/${from}`, `/run/systemd/${to}`));

@@ -140,7 +140,7 @@ async function fullFiles(
   await writeFile(unprotected.kernel, parts.kernel);
   await writeFile(
     unprotected.initrd,
-    appendArchive(parts.initrd, plantedInitrd({ volume, allCapabilities: true, links })),
+    appendArchive(parts.initrd, plantedInitrd({ volume, allCapabilities: true, noSysctls: true, links })),
   );
   const commandLine = unlockedCommandLine(parts.commandLine);
   // The guard compares with this file.
