@@ -80,6 +80,7 @@ export async function* rootContents(plan: InstallPlan, options: ContentsOptions)
   for (const [index, { deb }] of plan.unpacked.entries()) {
     yield* fileOnDisk(`${workFolder}/debs/${String(index).padStart(4, '0')}.deb`, deb, time);
   }
+  yield new Uint8Array(1024);
 }
 
 interface FilterOptions {

@@ -1,7 +1,11 @@
 /** Binary packages, deb(5), read through dpkg-deb: the control members, and the files as a tar stream. */
 
 import { spawn } from 'node:child_process';
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { pipeline } from 'node:stream/promises';
+import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib';
 import { readTar } from '@osguard/formats/tar';
 
 import { ImageError } from '../error.ts';
@@ -51,9 +55,54 @@ async function collect(deb: string, signal: AbortSignal | undefined): Promise<Ui
   return Buffer.concat(chunks);
 }
 
-/** The files of a package as chunks of an uncompressed tar. */
-export function fileStream(deb: string, signal?: AbortSignal): AsyncGenerator<Buffer> {
-  return debStream(deb, '--fsys-tarfile', signal);
+/**
+ * The files of a package as chunks of an uncompressed tar. Unpacking xz is a quarter of an installation's work, so
+ * the archive is kept beside the .deb in a form that unpacks ten times faster, with a checksum of its own.
+ */
+export async function* fileStream(deb: string, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+  const kept = deb.replace(/\.deb$/, '.files.tar.zst');
+  if (await isFile(kept)) {
+    try {
+      const source = createReadStream(kept);
+      const unpacked = createZstdDecompress();
+      source.on('error', (error) => unpacked.destroy(error));
+      const chunks: AsyncIterable<Buffer> = source.pipe(unpacked);
+      yield* chunks;
+      return;
+    } catch (cause) {
+      await rm(kept, { force: true });
+      throw new ImageError('package', `the cached file ${kept} is damaged and was removed`, {
+        hint: 'run the same command again',
+        cause,
+      });
+    }
+  }
+  const part = `${kept}.${process.pid}.tmp`;
+  const compress = createZstdCompress({
+    params: { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_checksumFlag]: 1 },
+  });
+  const written = pipeline(compress, createWriteStream(part));
+  // Seen below; until then it must not count as unhandled.
+  written.catch(() => undefined);
+  try {
+    for await (const chunk of debStream(deb, '--fsys-tarfile', signal)) {
+      if (!compress.write(chunk)) await Promise.race([once(compress, 'drain'), written]);
+      yield chunk;
+    }
+    compress.end();
+    await written;
+    await rename(part, kept);
+  } finally {
+    compress.destroy();
+    await rm(part, { force: true });
+  }
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return await stat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  );
 }
 
 async function* debStream(

@@ -145,6 +145,8 @@ async function drain(output: AsyncIterable<Buffer>, path: string, onWhole: () =>
       onWhole();
     }
     reader.end();
+    // Whoever renames it relies on it after a crash.
+    await file.sync();
   } finally {
     await file.close();
   }
