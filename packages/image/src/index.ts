@@ -20,3 +20,11 @@ export type {
 export type { Check } from './verify/checks.ts';
 export { verifyImage } from './verify/verify.ts';
 export type { VerifyImageOptions, VerifyReport } from './verify/verify.ts';
+export { inspectImage } from './inspect/index.ts';
+export type {
+  Finding,
+  ImageReport,
+  IpeDecisionReport,
+  PartitionReport,
+  SignerReport,
+} from './inspect/index.ts';
