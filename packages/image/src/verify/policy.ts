@@ -1,5 +1,6 @@
 /** What the kernel will enforce: the IPE policy of the initrd, the command line, SELinux in /usr. */
 
+import { equalBytes } from '@osguard/formats/bytes';
 import { parseSignedData, verifySignedData } from '@osguard/formats/cms';
 import type { ErofsImage } from '@osguard/formats/erofs';
 import type { IpeOperation, IpePolicy } from '@osguard/formats/ipe';
@@ -10,6 +11,7 @@ import { CheckFailed } from './checks.ts';
 import type { InitrdFiles } from './initrd-files.ts';
 
 const policyPath = /^etc\/ipe\/([^/]+)\.p7b$/;
+const signerPath = /^etc\/verity\/trust\/(.+)\.der$/;
 /** Bytes; SELinux configuration is a handful of lines. */
 const largestConfiguration = 64 * 1024;
 const selinuxFolder = '/share/selinux-etc';
@@ -76,6 +78,35 @@ export async function checkIpe(list: CheckList, initrd: InitrdFiles, trust: Keyr
     const own = evaluateIpePolicy(policy, { op: 'EXECUTE', dmVerity: { signed: true } });
     if (own.action !== 'ALLOW') throw new CheckFailed(`signed volumes could not execute: ${own.explanation}`);
     return { found: guarded.join(', '), value: undefined };
+  });
+}
+
+/** Whose signatures open volumes: certificates the initrd loads into the keyring .dm-verity before it seals it. */
+export async function checkVolumeSigners(
+  list: CheckList,
+  initrd: InitrdFiles,
+  trust: Keyring,
+): Promise<void> {
+  const name = {
+    id: 'volume-signers',
+    title: 'the initrd lets only the roles usr and layers sign volumes',
+    where: 'initrd /etc/verity/trust',
+  };
+  await list.check(name, () => {
+    const known = [...trust.certificates('usr'), ...trust.certificates('layers')];
+    const loaded = [...initrd.entries.keys()].filter((path) => signerPath.test(path));
+    const foreign = loaded.find((path) => {
+      const der = initrd.read(path);
+      return der === undefined || !known.some((certificate) => equalBytes(certificate.der, der));
+    });
+    if (foreign !== undefined) {
+      throw new CheckFailed(`/${foreign} is no trusted certificate of the role usr or layers`);
+    }
+    const names = loaded.map((path) => signerPath.exec(path)?.[1] ?? '');
+    return {
+      found: names.length === 0 ? 'none: the firmware decides (kernels before 7.0)' : names.join(', '),
+      value: undefined,
+    };
   });
 }
 

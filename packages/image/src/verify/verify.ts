@@ -17,7 +17,7 @@ import { openRelease } from '../release/folder.ts';
 import type { Check } from './checks.ts';
 import { CheckList } from './checks.ts';
 import { checkDisk, checkEsp, checkUsrPartitions } from './disk.ts';
-import { checkCommandLine, checkIpe, checkSelinux } from './policy.ts';
+import { checkCommandLine, checkIpe, checkSelinux, checkVolumeSigners } from './policy.ts';
 import { checkFiles, checkManifest, checkSameRoot, checkSbom } from './release.ts';
 import { checkUki } from './uki.ts';
 import { checkRootHashSignature, checkUsr } from './usr.ts';
@@ -92,6 +92,7 @@ async function verifyDisk(
   if (!foreign) {
     await checkCommandLine(list, uki.commandLine);
     await checkIpe(list, initrd, trust);
+    await checkVolumeSigners(list, initrd, trust);
   }
   const partitions = await checkUsrPartitions(list, disk, rootHash);
   await checkRootHashSignature(list, { rootHash, initrd, disk, partitions, trust });

@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict';
+import { closeSync, copyFileSync, openSync, readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
+import { after, before, describe, test } from 'node:test';
+import { readFat } from '@osguard/formats/fat';
+import { gptTypes, partitionExtent, readGpt } from '@osguard/formats/gpt';
+import { sliceSource } from '@osguard/formats/bytes';
+import { initKeys, loadKeyring } from '@osguard/keys';
+import type { Keyring } from '@osguard/keys';
+import type { Scratch } from '@osguard/testkit';
+import { scratch } from '@osguard/testkit';
+import { openFileSource, verifyImage } from '../src/index.ts';
+import type { SmallReleaseOptions } from './small-release.ts';
+import { writeSmallRelease } from './small-release.ts';
+
+describe('offline verification', () => {
+  let dir: Scratch;
+  let ours: Keyring;
+  let foreign: Keyring;
+  let made = 0;
+
+  before(async () => {
+    dir = scratch('verify');
+    const rsaBits = { usr: 2048, layers: 2048, release: 2048 } as const;
+    await initKeys(dir.file('ours'), { rsaBits });
+    await initKeys(dir.file('foreign'), { rsaBits, name: 'foreign' });
+    ours = await loadKeyring(dir.file('ours'));
+    foreign = await loadKeyring(dir.file('foreign'));
+    await writeSmallRelease(dir.file('good'), { keyring: ours });
+  });
+  after(() => dir[Symbol.dispose]());
+
+  async function failures(target: string): Promise<readonly string[]> {
+    const report = await verifyImage(target, { trust: ours });
+    assert.equal(
+      report.ok,
+      report.checks.every(({ ok }) => ok),
+    );
+    return report.checks.filter(({ ok }) => !ok).map(({ id }) => id);
+  }
+  async function build(change: NonNullable<SmallReleaseOptions['change']>): Promise<string> {
+    made += 1;
+    const folder = dir.file(`changed-${made}`);
+    await writeSmallRelease(folder, { keyring: ours, change });
+    return folder;
+  }
+  /** A copy of the good disk with one bit changed at `offset`. */
+  function flipped(offset: number): string {
+    made += 1;
+    const path = dir.file(`disk-${made}.raw`);
+    copyFileSync(dir.file('good/disk.raw'), path);
+    const fd = openSync(path, 'r+');
+    const byte = new Uint8Array(1);
+    readSync(fd, byte, 0, 1, offset);
+    writeSync(fd, Uint8Array.of((byte[0] ?? 0) ^ 1), 0, 1, offset);
+    closeSync(fd);
+    return path;
+  }
+  function startOf(type: string): number {
+    using disk = openFileSource(dir.file('good/disk.raw'));
+    const table = readGpt(disk);
+    const partition = table.partitions.find((each) => each.type === type) ?? assert.fail('no such partition');
+    return partitionExtent(partition, table.sectorSize).offset;
+  }
+
+  test('a good release and its disk alone hold', async () => {
+    assert.deepEqual(await failures(dir.file('good')), []);
+    assert.deepEqual(await failures(dir.file('good/disk.raw')), []);
+  });
+
+  test('the same bits against other certificates fail everywhere a signature is', async () => {
+    const report = await verifyImage(dir.file('good'), { trust: foreign });
+    const failed = report.checks.filter(({ ok }) => !ok).map(({ id }) => id);
+    for (const id of [
+      'release-signature',
+      'uki-signature',
+      'ipe-signature',
+      'root-hash-signature',
+      'volume-signers',
+    ]) {
+      assert.ok(failed.includes(id), id);
+    }
+  });
+
+  test('a signer of another role or owner is found where it signed', async () => {
+    assert.deepEqual(await failures(await build({ usrSigner: foreign })), ['root-hash-signature']);
+    assert.deepEqual(await failures(await build({ releaseSigner: foreign })), ['release-signature']);
+    const boot = await failures(await build({ bootSigner: foreign }));
+    assert.deepEqual(boot, ['uki-signature', 'ipe-signature', 'ipe-decisions']);
+  });
+
+  test('protections that are off are found although everything is signed', async () => {
+    const noEnforce = (line: string): string => line.replace('ipe.enforce=1', 'ipe.enforce=0');
+    assert.deepEqual(await failures(await build({ commandLine: noEnforce })), ['cmdline-hardening']);
+    const open = (line: string): string => line.replace(/ --$/, '');
+    assert.deepEqual(await failures(await build({ commandLine: open })), ['cmdline-hardening']);
+    const allow = (text: string): string => text.replace('DEFAULT action=DENY', 'DEFAULT action=ALLOW');
+    assert.deepEqual(await failures(await build({ policy: allow })), ['ipe-decisions']);
+    assert.deepEqual(await failures(await build({ selinux: 'permissive' })), ['selinux']);
+    const stranger = new Map([['guest', foreign.certificate('layers').der]]);
+    assert.deepEqual(await failures(await build({ signers: stranger })), ['volume-signers']);
+  });
+
+  test('one bit of each part of the disk is found', async () => {
+    assert.deepEqual(await failures(flipped(512 + 60)), ['gpt']);
+    const data = startOf(gptTypes.usrX86_64);
+    assert.deepEqual(await failures(flipped(data + 9000)), ['usr-blocks', 'usr-filesystem', 'selinux']);
+    const tree = startOf(gptTypes.usrVerityX86_64);
+    assert.deepEqual(await failures(flipped(tree + 4096 + 5)), ['usr-blocks', 'usr-filesystem', 'selinux']);
+    const signature = await failures(flipped(startOf(gptTypes.usrVeritySigX86_64) + 200));
+    assert.deepEqual(signature, ['root-hash-signature']);
+    const inUki = await failures(flipped(ukiOnDisk() + 0x1000));
+    assert.ok(inUki.includes('uki-signature'), inUki.join());
+  });
+
+  test('files of a release that are changed, missing or added are found', async () => {
+    made += 1;
+    const folder = await build({});
+    writeFileSync(`${folder}/usr.roothash`, 'x');
+    assert.deepEqual(await failures(folder), ['release-files']);
+    const sbom = await build({});
+    const text = readFileSync(`${sbom}/sbom.spdx.json`, 'latin1');
+    writeFileSync(`${sbom}/sbom.spdx.json`, text.replace('/usr/bin/program', '/usr/bin/prograM'));
+    assert.deepEqual(await failures(sbom), ['release-files', 'sbom']);
+  });
+
+  test('what is no image is an error, not a report', async () => {
+    await assert.rejects(verifyImage(dir.file('ours'), { trust: ours }), { code: 'not-an-image' });
+    await assert.rejects(verifyImage(dir.file('nothing'), { trust: ours }), { code: 'not-an-image' });
+    writeFileSync(dir.file('zeros'), new Uint8Array(4096));
+    assert.deepEqual(await failures(dir.file('zeros')), ['gpt']);
+  });
+
+  function ukiOnDisk(): number {
+    using disk = openFileSource(dir.file('good/disk.raw'));
+    const esp = startOf(gptTypes.esp);
+    const volume = readFat(sliceSource(disk, esp, 36 * 1024 * 1024));
+    const node = volume.find('EFI/BOOT/BOOTX64.EFI') ?? assert.fail('no UKI');
+    const head = Uint8Array.from(volume.open(node).read(0, 512));
+    // Bodies are contiguous: the first cluster is found by its bytes.
+    for (let at = 0; at < 36 * 1024 * 1024; at += 512) {
+      if (Buffer.compare(disk.read(esp + at, 512), head) === 0) return esp + at;
+    }
+    return assert.fail('the UKI is not on the disk');
+  }
+});
