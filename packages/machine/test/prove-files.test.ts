@@ -18,7 +18,7 @@ describe('command lines of the control boots', () => {
   it('protect nothing', () => {
     assert.equal(
       unprotectedCommandLine(line),
-      'usrhash=ab systemd.verity_usr_options=root-hash-signature=/etc/verity/usr.p7s dm_verity.keyring_unsealed=1 lsm=landlock,safesetid,ipe,selinux vsyscall=none console=ttyS0,115200 enforcing=0 ipe.enforce=0',
+      'usrhash=ab systemd.verity_usr_options=root-hash-signature=/etc/verity/usr.p7s dm_verity.keyring_unsealed=1 lsm=landlock,safesetid,ipe,selinux vsyscall=none console=ttyS0,115200 enforcing=0 ipe.enforce=0 proc_mem.force_override=always',
     );
   });
 

@@ -13,7 +13,8 @@ export function unprotectedCommandLine(line: string): string {
         .replace(/^lsm=.*/, 'lsm=landlock,safesetid,ipe,selinux')
         .replace(/^(systemd\.verity_usr_options=.*),panic-on-corruption/, '$1'),
     );
-  return [...kept, 'enforcing=0', 'ipe.enforce=0'].join(' ');
+  // Debian's kernel is strict about /proc/*/mem by itself.
+  return [...kept, 'enforcing=0', 'ipe.enforce=0', 'proc_mem.force_override=always'].join(' ');
 }
 
 /** As the release, but SELinux permissive. */
