@@ -17,6 +17,22 @@ export interface ShownProof {
     readonly startup: readonly string[];
     /** Bytes. */
     readonly memoryUsed: number;
+    readonly interpreters?: readonly string[];
+    readonly credentials?: readonly string[];
+    readonly commandLine?: string;
+    readonly context?: string;
+    readonly lockdown?: string;
+    readonly lsm?: string;
+    readonly kernel?: string;
+  };
+  /** In which machine, and when. */
+  readonly environment?: {
+    readonly accelerator: 'kvm' | 'tcg';
+    readonly cpus: number;
+    readonly memoryMiB: number;
+    readonly short: boolean;
+    /** ISO 8601. */
+    readonly started: string;
   };
 }
 
@@ -67,7 +83,7 @@ export function proofHtml(proof: ShownProof): string {
 <p class="verdict ${state}">${escapeHtml(verdict)}</p>
 <p class="facts">root hash of /usr <code>${escapeHtml(release.rootHash)}</code><br>
 ${summary.blocked} blocked · ${summary.notBlocked} not blocked · ${summary.untestable} not testable here ·
-${escapeHtml(formatDuration(summary.seconds * 1000))} in all</p>
+${escapeHtml(formatDuration(summary.seconds * 1000))} in all${environmentHtml(proof.environment)}</p>
 </header>
 <main>
 ${cleanBoot === undefined ? '' : cleanBootHtml(cleanBoot)}
@@ -97,7 +113,28 @@ function cleanBootHtml(boot: NonNullable<ShownProof['cleanBoot']>): string {
 <dt>failed units</dt><dd>${list(boot.failedUnits, 'none')}</dd>
 <dt>start</dt><dd>${boot.startup.map((line) => escapeHtml(line)).join('<br>')}</dd>
 <dt>memory used</dt><dd>${escapeHtml(formatBytes(boot.memoryUsed))}</dd>
+${boot.interpreters === undefined ? '' : `<dt>interpreters in /usr</dt><dd>${list(boot.interpreters, 'none')}</dd>`}
+${boot.credentials === undefined ? '' : `<dt>credentials taken from outside</dt><dd>${list(boot.credentials, 'none')}</dd>`}
+${fact('kernel', boot.kernel)}
+${fact('security modules', boot.lsm)}
+${fact('lockdown', boot.lockdown)}
+${fact('SELinux context of the intruder', boot.context)}
+${fact('kernel command line', boot.commandLine)}
 </dl>`;
+}
+
+function fact(name: string, value: string | undefined): string {
+  return value === undefined || value === ''
+    ? ''
+    : `<dt>${name}</dt><dd><code>${escapeHtml(value)}</code></dd>`;
+}
+
+function environmentHtml(environment: ShownProof['environment']): string {
+  if (environment === undefined) return '';
+  const { accelerator, cpus, memoryMiB, short, started } = environment;
+  const kind = short ? 'short proof, without control boots' : 'whole proof';
+  const machine = `${accelerator.toUpperCase()}, ${plural(cpus, 'processor')}, ${memoryMiB} MiB`;
+  return `<br>\n${kind}, ${escapeHtml(started)}; virtual machine: ${escapeHtml(machine)}`;
 }
 
 function rowHtml(row: ShownRow): string {
@@ -155,5 +192,6 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: .3rem 1.5rem; m
 dd { margin: 0; } dd ul { margin: 0; padding-left: 1.2rem; }
 @media (max-width: 44rem) { thead { display: none; } tr, td { display: block; } td { border: 0; padding: .15rem 0; }
   tr { padding: .6rem 0; border-bottom: 1px solid var(--line); } td:last-child { text-align: left; } }
-@media print { body { max-width: none; } details { display: none; } }
+@media print { body { max-width: none; padding: 0; font-size: 11px; } summary { display: none; }
+  details::details-content { content-visibility: visible; display: block; height: auto; } tr { break-inside: avoid; } }
 `;
