@@ -54,6 +54,17 @@ for (const name of readdirSync(golden).filter((leaf) => leaf.endsWith('.yaml')))
   });
 }
 
+test('the definitions that are shipped and documented are accepted', async () => {
+  const top = join(import.meta.dirname, '../../..');
+  for (const leaf of readdirSync(join(top, 'definitions')).filter((name) => name.endsWith('.yaml'))) {
+    assert.deepEqual((await loadDefinition(join(top, 'definitions', leaf))).warnings, []);
+  }
+  const page = readFileSync(join(top, 'docs/definition.md'), 'utf8');
+  const example = /```yaml\n([^]*?)```/.exec(page)?.[1];
+  assert.ok(example !== undefined);
+  assert.equal(definition(example).name, 'web-host');
+});
+
 test('what would multiply, nest or confuse is refused', () => {
   const bomb = `a: &a [x,x]\nb: &b [*a,*a]\nc: &c [*b,*b]\n`;
   assert.ok(codes(smallest + bomb).every((code) => code === 'yaml'));

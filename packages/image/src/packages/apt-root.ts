@@ -3,6 +3,7 @@
  * Of the machine's configuration only how to reach the network is kept (proxies, credentials, certificates).
  */
 
+import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EventSink } from '@osguard/events';
@@ -33,8 +34,15 @@ export interface AptRoot {
   update(): Promise<void>;
   /** What installing `wanted` on top of `installed` (names) would download, in no particular order. */
   plan(wanted: readonly string[], installed: readonly PlannedPackage[]): Promise<readonly PlannedPackage[]>;
+  /** Which state of the archives is known after {@link update}. */
+  state(): Promise<ArchiveState>;
+}
+
+export interface ArchiveState {
   /** The newest date of the archives' signed indexes. Seconds since 1970. */
-  time(): Promise<number>;
+  readonly time: number;
+  /** Of the signed indexes, which name the hashes of all others. Lower-case hexadecimal. */
+  readonly digest: string;
 }
 
 const hint = 'osguard doctor names the packages to install';
@@ -61,7 +69,7 @@ export async function openAptRoot(options: AptRootOptions): Promise<AptRoot> {
       );
       return stdout.split('\n').flatMap(parsePlanned);
     },
-    time: async () => await newestDate(at('lists')),
+    state: async () => await archiveState(at('lists')),
   };
 }
 
@@ -165,13 +173,15 @@ function parsePlanned(line: string): PlannedPackage[] {
   return [{ uri, fileName, size: Number(size), sha256 }];
 }
 
-async function newestDate(lists: string): Promise<number> {
-  let newest = 0;
-  for (const leaf of await readdir(lists)) {
+async function archiveState(lists: string): Promise<ArchiveState> {
+  const hash = createHash('sha256');
+  let time = 0;
+  for (const leaf of (await readdir(lists)).toSorted()) {
     if (!/_(?:In)?Release$/.test(leaf)) continue;
-    const date = /^Date: (.+)$/m.exec(await readFile(join(lists, leaf), 'utf8'))?.[1];
-    const seconds = date === undefined ? Number.NaN : Date.parse(date) / 1000;
-    if (Number.isSafeInteger(seconds)) newest = Math.max(newest, seconds);
+    const text = await readFile(join(lists, leaf), 'utf8');
+    hash.update(`${leaf} ${text.length}\n${text}`);
+    const seconds = Date.parse(/^Date: (.+)$/m.exec(text)?.[1] ?? '') / 1000;
+    if (Number.isSafeInteger(seconds)) time = Math.max(time, seconds);
   }
-  return newest;
+  return { time, digest: hash.digest('hex') };
 }

@@ -65,20 +65,21 @@ async function machineMirrors({ signal }: FindMirrorsOptions): Promise<Partial<R
   )?.[1];
   const listed = await run(
     'apt-get',
-    ['indextargets', '--format', '$(REPO_URI)|$(RELEASE)|$(COMPONENT)', 'Created-By: Packages'],
+    ['indextargets', '--format', '$(REPO_URI)|$(RELEASE)|$(COMPONENT)|$(ORIGIN)', 'Created-By: Packages'],
     {
       signal,
       hint: 'osguard doctor names the packages to install',
     },
   );
+  const suites = new Set([codename, 'trixie', 'bookworm', 'stable', 'testing', 'sid', 'unstable', 'forky']);
   const found: Partial<Record<ArchiveName, string>> = {};
   for (const line of listed.stdout.split('\n')) {
-    const [uri = '', release = '', component = ''] = line.split('|');
+    const [uri = '', release = '', component = '', origin = ''] = line.split('|');
     if (component !== 'main' || !/^(?:https?|file):/.test(uri)) continue;
-    const suites = new Set([codename, 'trixie', 'bookworm', 'stable', 'testing', 'sid', 'unstable', 'forky']);
     const [, suite, security] = /^([a-z]+)(-security(?:\/updates)?)?$/.exec(release) ?? [];
-    if (!suites.has(suite) || !/debian/i.test(uri)) continue;
-    found[security === undefined ? 'debian' : 'security'] ??= uri;
+    // Others publish for the same suites. Before the first update apt does not know the origin.
+    const isDebian = /^[A-Z]/i.test(origin) ? origin === 'Debian' : /\/debian(?:-security)?\/?$/.test(uri);
+    if (suites.has(suite) && isDebian) found[security === undefined ? 'debian' : 'security'] ??= uri;
   }
   return found;
 }

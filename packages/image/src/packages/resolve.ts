@@ -1,15 +1,17 @@
 /** Definition to the exact list of packages. apt decides and checks the archive's signatures; osguard writes it down. */
 
 import { createHash } from 'node:crypto';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EventSink } from '@osguard/events';
+import { z } from 'zod';
 
 import type { Definition } from '../definition/index.ts';
 import { ImageError } from '../error.ts';
 import { withFolderLock } from '../process/folder-lock.ts';
-import type { AptRoot, PlannedPackage } from './apt-root.ts';
+import type { AptRoot, ArchiveState, PlannedPackage } from './apt-root.ts';
 import { openAptRoot, parseFileName } from './apt-root.ts';
-import { packageRequest } from './base-set.ts';
+import { ownStanza, packageRequest } from './base-set.ts';
 import type { Request } from './base-set.ts';
 import type { ArchiveName, Lock, LockedPackage, Stage } from './lock.ts';
 import type { Mirrors } from './mirrors.ts';
@@ -51,17 +53,62 @@ export async function resolvePackages(
   return await withFolderLock(folder, { signal }, async () => {
     const apt = await openAptRoot({ folder, distribution, mirrors, signal, sink });
     await apt.update();
-    return await planLock(apt, { definition, mirrors, request: packageRequest(definition) });
+    const state = await apt.state();
+    return await planLock(remembering(apt, folder, state), {
+      definition,
+      mirrors,
+      state,
+      request: packageRequest(definition),
+    });
   });
 }
 
+/** Keeps apt's answers beside its indexes: the same question to the same archive has the same answer. */
+function remembering(apt: AptRoot, folder: string, state: ArchiveState): Planner {
+  return {
+    async plan(wanted, installed) {
+      const question = JSON.stringify([
+        state.digest,
+        wanted,
+        installed.map(({ fileName }) => fileName),
+        ownStanza(),
+      ]);
+      const path = join(
+        folder,
+        `plan-${createHash('sha256').update(question).digest('hex').slice(0, 32)}.json`,
+      );
+      const known = await readFile(path, 'utf8').then(parsePlan, () => undefined);
+      if (known !== undefined) return known;
+      const answer = await apt.plan(wanted, installed);
+      await writeFile(`${path}.tmp`, JSON.stringify(answer));
+      await rename(`${path}.tmp`, path);
+      return answer;
+    },
+  };
+}
+
+const rememberedPlan: z.ZodType<readonly PlannedPackage[]> = z.array(
+  z.strictObject({ uri: z.string(), fileName: z.string(), size: z.int(), sha256: z.string() }),
+);
+
+function parsePlan(text: string): readonly PlannedPackage[] | undefined {
+  try {
+    return rememberedPlan.safeParse(JSON.parse(text)).data;
+  } catch {
+    return undefined;
+  }
+}
+
+type Planner = Pick<AptRoot, 'plan'>;
+
 interface PlanContext {
+  readonly state: ArchiveState;
   readonly definition: Definition;
   readonly mirrors: Mirrors;
   readonly request: Request;
 }
 
-async function planLock(apt: AptRoot, { definition, mirrors, request }: PlanContext): Promise<Lock> {
+async function planLock(apt: Planner, { definition, mirrors, request, state }: PlanContext): Promise<Lock> {
   const base = await plan(apt, { wanted: [...request.base, '?essential'], installed: [] });
   const extra = request.extra.length === 0 ? [] : await plan(apt, { wanted: request.extra, installed: base });
   const locked = (stage: Stage) => (planned: PlannedPackage) => lockedPackage(planned, { stage, mirrors });
@@ -70,14 +117,14 @@ async function planLock(apt: AptRoot, { definition, mirrors, request }: PlanCont
     schema: 'osguard-lock/v1',
     architecture: 'amd64',
     suite: definition.distribution.suite,
-    time: await apt.time(),
+    time: state.time,
     request,
     packages: packages.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
   };
 }
 
 async function plan(
-  apt: AptRoot,
+  apt: Planner,
   {
     wanted,
     installed,
