@@ -211,6 +211,10 @@ test('uki build and inspect', () => {
   const parts = ['--stub', pe, '--linux', pe, '--cmdline', 'quiet'];
   const built = osguard(['uki', 'build', ...parts, '--keys', keys, '-o', image]);
   assert.equal(built.status, 0, built.stderr);
+  const tree = osguard(['image', 'inspect', image]);
+  assert.equal(tree.status, 0, tree.stderr);
+  assert.match(tree.stdout, /signed by CN=osguard boot/);
+  assert.match(tree.stdout, /command line\n.*- quiet\n/);
   const seen = osguard(['uki', 'inspect', image, '--trust', keys, '--json']);
   assert.equal(seen.status, 0, seen.stderr);
   const { trusted, sections } = JSON.parse(seen.stdout) as {

@@ -5,6 +5,7 @@ import { renderDiagnostic } from '../src/render/diagnostic.ts';
 import { formatBytes, formatDuration, plural } from '../src/render/format.ts';
 import { paintFor, printable } from '../src/render/paint.ts';
 import { table } from '../src/render/table.ts';
+import { renderTree } from '../src/render/tree.ts';
 
 const stream = { write: () => true };
 const io = { stdout: stream, stderr: stream, env: {}, signal: new AbortController().signal };
@@ -72,4 +73,15 @@ test('a diagnostic behind the end of its text does not fail', () => {
     { paint, source: '' },
   );
   assert.equal(shown, 'warning[c] m\n  at input:9:4\n  hint: h');
+});
+
+test('a tree', () => {
+  const root = {
+    label: 'a',
+    children: [
+      { label: 'b', children: [{ label: 'c' }] },
+      { label: 'd', children: [{ label: 'e' }] },
+    ],
+  };
+  assert.equal(renderTree(root, paint), 'a\n|- b\n|  `- c\n`- d\n   `- e');
 });

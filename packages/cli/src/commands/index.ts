@@ -27,6 +27,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./image-verify.ts')).imageVerify,
   },
   {
+    path: ['image', 'inspect'],
+    summary: 'what is in an image: partitions, signers, policies, packages',
+    load: async () => (await import('./image-inspect.ts')).imageInspect,
+  },
+  {
     path: ['image', 'schema'],
     summary: 'the JSON Schema of definitions, for editors',
     load: async () => (await import('./image-schema.ts')).imageSchema,

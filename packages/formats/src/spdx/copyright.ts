@@ -29,13 +29,32 @@ export function declaredLicense(copyright: Uint8Array): DeclaredLicense {
     throw error;
   }
   const references = new Map<string, string>();
-  const parts = new Set(names.map((name) => debianLicenseExpression(name, references)));
-  if (parts.size === 0) return undeclared;
-  const sorted = [...parts].sort();
+  const terms = new Set(names.flatMap((name) => andTerms(debianLicenseExpression(name, references))));
+  if (terms.size === 0) return undeclared;
+  const sorted = [...terms].sort();
   return {
     expression: sorted.length === 1 ? (sorted[0] ?? '') : sorted.map(inAnd).join(' AND '),
     references,
   };
+}
+
+/** The parts of an expression that all apply; one that offers a choice is a part as it is. */
+function andTerms(expression: string): string[] {
+  const terms: string[] = [];
+  let depth = 0;
+  let term = '';
+  for (const word of expression.split(' ')) {
+    depth += word.split('(').length - word.split(')').length;
+    if (depth === 0 && word === 'OR') return [expression];
+    if (depth === 0 && word === 'AND') {
+      terms.push(term);
+      term = '';
+    } else {
+      term = term === '' ? word : `${term} ${word}`;
+    }
+  }
+  // A choice in parentheses loses them: they are given again where it is joined with others.
+  return [...terms, term].map((one) => (/^\([^()]*\)$/.test(one) ? one.slice(1, -1) : one));
 }
 
 function licenseNames(copyright: Uint8Array): string[] {
