@@ -192,6 +192,6 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: .3rem 1.5rem; m
 dd { margin: 0; } dd ul { margin: 0; padding-left: 1.2rem; }
 @media (max-width: 44rem) { thead { display: none; } tr, td { display: block; } td { border: 0; padding: .15rem 0; }
   tr { padding: .6rem 0; border-bottom: 1px solid var(--line); } td:last-child { text-align: left; } }
-@media print { body { max-width: none; padding: 0; font-size: 11px; } summary { display: none; }
+@media print { body { max-width: none; padding: 0; font-size: 11px; } summary, tr.blocked details { display: none; }
   details::details-content { content-visibility: visible; display: block; height: auto; } tr { break-inside: avoid; } }
 `;
