@@ -20,6 +20,8 @@ export type {
 export type { Check } from './verify/checks.ts';
 export { verifyImage } from './verify/verify.ts';
 export type { VerifyImageOptions, VerifyReport } from './verify/verify.ts';
+export { diffImages } from './diff/index.ts';
+export type { DiffEntry, DiffOptions, ImageDiff, PartDiff, PartId } from './diff/index.ts';
 export { inspectImage } from './inspect/index.ts';
 export type {
   Finding,

@@ -14,8 +14,9 @@ export class Findings {
     return this.#list;
   }
 
+  /** What was read and is not as it should be. */
   add(where: string, message: string): void {
-    if (this.#list.length < most) this.#list.push({ where, message });
+    this.#push({ kind: 'remark', where, message });
   }
 
   /** What `body` returns, or undefined and a finding when it meets bytes it cannot read. Bugs pass. */
@@ -40,6 +41,10 @@ export class Findings {
   #accept(where: string, error: unknown): void {
     const system = error instanceof Error && 'syscall' in error;
     if (!(error instanceof FormatError) && !(error instanceof OsguardError) && !system) throw error;
-    this.add(where, error.message);
+    this.#push({ kind: 'unreadable', where, message: error.message });
+  }
+
+  #push(finding: Finding): void {
+    if (this.#list.length < most) this.#list.push(finding);
   }
 }

@@ -131,13 +131,16 @@ export function describeIpe({ initrd, known, findings, rootHash }: ProtectionInp
       version: policy === undefined ? '' : formatIpeVersion(policy.version),
       signers,
       text,
-      decisions: policy === undefined ? [] : ipeOperations.map((op) => decide(policy, op, rootHash)),
+      decisions: policy === undefined ? [] : ipeOperations.map((op) => decide(policy, { op, rootHash })),
     });
   }
   return reports;
 }
 
-function decide(policy: IpePolicy, op: IpeOperation, rootHash: string | undefined): IpeDecisionReport {
+function decide(
+  policy: IpePolicy,
+  { op, rootHash }: { readonly op: IpeOperation; readonly rootHash: string | undefined },
+): IpeDecisionReport {
   const action = (subject: Omit<IpeSubject, 'op'>): IpeAction =>
     evaluateIpePolicy(policy, { op, ...subject }).action;
   return {

@@ -28,6 +28,8 @@ export interface ImageReport {
 export type ImageKind = 'release' | 'disk' | 'boot-image' | 'file-system';
 
 export interface Finding {
+  /** `unreadable`: what lies there is missing from the report. `remark`: it was read, and is not as it should be. */
+  readonly kind: 'unreadable' | 'remark';
   readonly where: string;
   readonly message: string;
 }
