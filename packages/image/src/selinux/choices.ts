@@ -23,3 +23,12 @@ export const substitutions: readonly string[] = [
   '/usr/share/factory/etc /etc',
   '/usr/share/selinux-etc /etc/selinux',
 ];
+
+/**
+ * semanage.conf(5). Version 33 is the newest that Linux 6.12 loads, and the image has no libsepol to convert a newer one.
+ * expand-check has the neverallow rules checked against the whole policy: ours say what must stay impossible.
+ */
+export const semanageConfiguration = `module-store = direct
+policy-version = 33
+expand-check = 1
+`;

@@ -20,7 +20,7 @@ import { loadTree, runInNamespace } from '../root/index.ts';
 import type { RootTree } from '../tree/index.ts';
 import { BodyReader } from '../tree/index.ts';
 import { sourceTreeOf } from '../tree/source-tree.ts';
-import { booleans, disabledModules, substitutions } from './choices.ts';
+import { booleans, disabledModules, semanageConfiguration, substitutions } from './choices.ts';
 
 export interface CompileSelinuxOptions {
   readonly cacheFolder: string;
@@ -146,7 +146,11 @@ function compilerArchive(tree: RootTree, time: number): Uint8Array {
     const at = library.lastIndexOf('/');
     copy(library, `${tree.resolve(library.slice(0, at)) ?? ''}/${library.slice(at + 1)}`);
   }
-  for (const { path, node } of tree.walk('etc/selinux')) if (node.type === 'file') copy(path);
+  for (const { path, node } of tree.walk('etc/selinux')) {
+    // A policy the package's own script left would be loaded instead of ours if its version were higher.
+    if (node.type === 'file' && !/^etc\/selinux\/[^/]+\/policy\//.test(path)) copy(path);
+  }
+  addFile('etc/selinux/semanage.conf', Buffer.from(semanageConfiguration));
   // Home folders of accounts are part of the labels.
   for (const path of ['etc/passwd', 'etc/group', 'etc/login.defs']) if (tree.has(path)) copy(path);
   const modules = packagedModules(tree, bodies);
