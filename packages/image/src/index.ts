@@ -21,7 +21,7 @@ export type { Check } from './verify/checks.ts';
 export { verifyImage } from './verify/verify.ts';
 export type { VerifyImageOptions, VerifyReport } from './verify/verify.ts';
 export { diffImages } from './diff/index.ts';
-export type { DiffEntry, DiffOptions, ImageDiff, PartDiff, PartId } from './diff/index.ts';
+export type { DiffEntry, DiffOptions, FieldDiff, ImageDiff, PartDiff, PartId } from './diff/index.ts';
 export { inspectImage } from './inspect/index.ts';
 export type {
   Finding,

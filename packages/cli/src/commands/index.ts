@@ -32,6 +32,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./image-inspect.ts')).imageInspect,
   },
   {
+    path: ['image', 'diff'],
+    summary: 'what changed between two images',
+    load: async () => (await import('./image-diff.ts')).imageDiff,
+  },
+  {
     path: ['image', 'schema'],
     summary: 'the JSON Schema of definitions, for editors',
     load: async () => (await import('./image-schema.ts')).imageSchema,
