@@ -73,11 +73,12 @@ export async function fetchRootTree(lock: Lock, options: FetchRootTreeOptions): 
   await utimes(result, now, now);
   const tree = loadTree(result);
   const { keys: generated } = normalizeTree(tree, lock.time);
-  for (const path of generated) {
+  if (generated.length > 0) {
     sink?.({
       type: 'warning',
       code: 'generated-key',
-      message: `/${path} was made while installing and is left out of the image`,
+      message: `keys that packages made while they were installed are left out: ${generated.map((path) => `/${path}`).join(', ')}`,
+      hint: 'have the service make its own on the first start',
     });
   }
   return tree;
