@@ -29,8 +29,31 @@ export interface BootResults {
   readonly cleanBoot?: CleanBoot;
 }
 
+/** The boots themselves; tests give their own. */
+export interface Boots {
+  readonly main: typeof mainBoot;
+  readonly reboot: typeof rebootBoot;
+  readonly refusals: typeof refusalsBoot;
+  readonly offline: typeof offlineBoot;
+  readonly unprotected: typeof unprotectedBoot;
+  readonly unlocked: typeof unlockedBoot;
+}
+
+const realBoots: Boots = {
+  main: mainBoot,
+  reboot: rebootBoot,
+  refusals: refusalsBoot,
+  offline: offlineBoot,
+  unprotected: unprotectedBoot,
+  unlocked: unlockedBoot,
+};
+
 /** A boot that fails makes its rows untestable and nothing else. @throws MachineError (`aborted`) */
-export async function runBoots(context: ProofContext, plan: BootPlan): Promise<BootResults> {
+export async function runBoots(
+  context: ProofContext,
+  plan: BootPlan,
+  boots: Boots = realBoots,
+): Promise<BootResults> {
   const done = new Map<string, Row>();
   let cleanBoot: CleanBoot | undefined;
   const record = (row: Row): void => {
@@ -59,7 +82,7 @@ export async function runBoots(context: ProofContext, plan: BootPlan): Promise<B
     if (owed.length === 0) return;
     await boot(owed, async () => {
       const overlay = reboot.length > 0 ? join(context.folder, 'persistent.qcow2') : undefined;
-      const planted = await mainBoot(
+      const planted = await boots.main(
         { ...recording, controls },
         {
           rows: plan.rows,
@@ -68,19 +91,21 @@ export async function runBoots(context: ProofContext, plan: BootPlan): Promise<B
         },
       );
       if (overlay !== undefined && planted !== undefined) {
-        await rebootBoot(recording, { rows: plan.rows, overlay, planted });
+        await boots.reboot(recording, { rows: plan.rows, overlay, planted });
       }
     });
   };
   const refusing = async (): Promise<void> => {
     const refused = at('firmware', 'hypervisor');
-    if (refused.length > 0) await boot(refused, () => refusalsBoot(recording, refused));
+    if (refused.length > 0) await boot(refused, () => boots.refusals(recording, refused));
     for (const row of at('offline')) {
-      await boot([row], async () => record(await offlineBoot(recording, row)));
+      await boot([row], async () => record(await boots.offline(recording, row)));
     }
   };
   const control = (name: keyof Controls): Promise<Observations> =>
-    plan.full ? controlBoot(recording, { name, rows: plan.rows }) : Promise.resolve(new Map());
+    plan.full
+      ? controlBoot(recording, { name, rows: plan.rows, make: boots[name] })
+      : Promise.resolve(new Map());
   await inTwoLanes(plan.lanes, {
     ahead: () => control('unlocked'),
     first: async (unlocked) => {
@@ -118,25 +143,23 @@ async function inTwoLanes<T>(lanes: 1 | 2, { ahead, first, second }: TwoLanes<T>
   if (failed?.status === 'rejected') throw failed.reason;
 }
 
-const controlBoots: Readonly<Record<keyof Controls, ControlBoot>> = {
-  unprotected: { attacks: unprotectedAttacks, make: unprotectedBoot },
-  unlocked: { attacks: unlockedAttacks, make: unlockedBoot },
+const controlAttacks: Readonly<Record<keyof Controls, readonly string[]>> = {
+  unprotected: unprotectedAttacks,
+  unlocked: unlockedAttacks,
 };
-
-interface ControlBoot {
-  readonly attacks: readonly string[];
-  readonly make: (context: ProofContext, attacks: readonly string[]) => Promise<Observations>;
-}
 
 interface WantedControls {
   readonly name: keyof Controls;
   readonly rows: readonly AttackRow[];
+  readonly make: Boots[keyof Controls];
 }
 
-async function controlBoot(context: ProofContext, { name, rows }: WantedControls): Promise<Observations> {
+async function controlBoot(
+  context: ProofContext,
+  { name, rows, make }: WantedControls,
+): Promise<Observations> {
   throwIfAborted(context);
-  const { attacks, make } = controlBoots[name];
-  const chosen = attacks.filter((id) => rows.some((row) => row.id === id));
+  const chosen = controlAttacks[name].filter((id) => rows.some((row) => row.id === id));
   if (chosen.length === 0) return new Map();
   try {
     return await make(context, chosen);
