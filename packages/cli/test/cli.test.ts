@@ -215,6 +215,13 @@ test('uki build and inspect', () => {
   assert.equal(tree.status, 0, tree.stderr);
   assert.match(tree.stdout, /signed by CN=osguard boot/);
   assert.match(tree.stdout, /command line\n.*- quiet\n/);
+  assert.equal(osguard(['image', 'diff', image, image]).status, 0);
+  const other = dir.file('y.efi');
+  const loud = ['--stub', pe, '--linux', pe, '--cmdline', 'debug'];
+  assert.equal(osguard(['uki', 'build', ...loud, '-o', other]).status, 0);
+  const difference = osguard(['image', 'diff', image, other]);
+  assert.equal(difference.status, 1, difference.stderr);
+  assert.match(difference.stdout, /command line -1 \+1\n/);
   const seen = osguard(['uki', 'inspect', image, '--trust', keys, '--json']);
   assert.equal(seen.status, 0, seen.stderr);
   const { trusted, sections } = JSON.parse(seen.stdout) as {
