@@ -126,7 +126,11 @@ test('files are placed without documentation, dates are bounded, dpkg is told', 
     await pack(folder, 'quiet', { members: { postinst: '#!/bin/sh\n' } }),
   ]);
   assert.deepEqual(
-    [tree.has('usr/share/doc/a/copyright'), tree.has('usr/share/doc/a/README'), tree.has('usr/share/man/man1')],
+    [
+      tree.has('usr/share/doc/a/copyright'),
+      tree.has('usr/share/doc/a/README'),
+      tree.has('usr/share/man/man1'),
+    ],
     [true, false, false],
   );
   assert.equal(tree.get('usr/bin/tool')?.mtime, time);
