@@ -71,7 +71,7 @@ export const pruneRules: readonly PruneRule[] = [
   {
     id: 'initrd-tools',
     why: 'osguard builds the initrd',
-    packages: /^(?:dracut.*|initramfs-tools.*|klibc-utils|linux-base|linux-image-.*)$/,
+    packages: /^(?:dracut.*|initramfs-tools.*|klibc-utils|linux-base)$/,
     paths:
       /^usr\/(?:lib\/(?:kernel\/(?!install\.conf$).*|dracut)|share\/initramfs-tools)$|^etc\/(?:initramfs-tools|dracut.*|kernel)$/,
   },
