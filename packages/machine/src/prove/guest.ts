@@ -129,6 +129,6 @@ export class Guest implements AsyncDisposable {
 /** Milliseconds; the guest's own limits end every wait earlier. */
 export const longest: number = 24 * 60 * 60_000;
 
-export function lastLines(console: LineStream, count = 12): readonly string[] {
-  return console.lines.slice(-count).map(({ text }: ConsoleLine) => text);
+export function lastLines(serial: LineStream, count = 12): readonly string[] {
+  return serial.lines.slice(-count).map(({ text }: ConsoleLine) => text);
 }

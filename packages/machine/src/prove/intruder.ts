@@ -20,6 +20,9 @@ export interface AskOptions {
   readonly args?: Readonly<Record<string, unknown>>;
 }
 
+/** Attempts and kernel lines of one answer; more are nobody's evidence. */
+const mostEntries = 200;
+
 export class Intruder {
   readonly #guest: Guest;
   readonly #line: LineStream;
@@ -71,9 +74,9 @@ export function parseObservation(attack: string, text: string): Observation {
     throw new MachineError('control-failed', `${attack}: the answer lacks attempts, kernel or seconds`);
   }
   return {
-    attempts: attempts.map((attempt) => parseAttempt(attack, attempt)),
+    attempts: attempts.slice(0, mostEntries).map((attempt) => parseAttempt(attack, attempt)),
     control: control === null ? null : parseAttempt(attack, control),
-    kernel: kernel.filter((line) => typeof line === 'string'),
+    kernel: kernel.slice(0, mostEntries).filter((line) => typeof line === 'string'),
     seconds,
   };
 }

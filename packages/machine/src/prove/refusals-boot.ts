@@ -41,13 +41,13 @@ export async function refusalsBoot(context: ProofContext, rows: readonly AttackR
   const started = await guest.waitFor(startedImage, { unless: nothingStarted });
   for (const [index, { id }] of tampered.entries()) {
     const row = rows.find((each) => each.id === id);
-    if (row !== undefined) onRow(firmwareRow(row, { console: guest.console, index, started }));
+    if (row !== undefined) onRow(firmwareRow(row, { serial: guest.console, index, started }));
   }
   if (smbios !== undefined) onRow(await argumentsRow(smbios, guest, started));
 }
 
 interface FirmwareSeen {
-  readonly console: LineStream;
+  readonly serial: LineStream;
   /** Which of the bad images, in the order they were offered. */
   readonly index: number;
   /** The line that says that an image was started. */
@@ -55,12 +55,12 @@ interface FirmwareSeen {
 }
 
 /** The firmware tried the bad images in their order before it started the good one. */
-function firmwareRow(row: AttackRow, { console, index, started }: FirmwareSeen): Row {
-  const refusals = console.lines.filter(
+function firmwareRow(row: AttackRow, { serial, index, started }: FirmwareSeen): Row {
+  const refusals = serial.lines.filter(
     (line) => line.number < started.number && refusedImage.test(line.text),
   );
   const line = refusals[index];
-  const before = refusals[index - 1]?.at ?? console.lines[0]?.at ?? 0;
+  const before = refusals[index - 1]?.at ?? serial.lines[0]?.at ?? 0;
   const detail = line?.text ?? `the firmware did not say that it refused this image; ${started.text}`;
   return judgeRow(row, {
     attempts: [{ succeeded: line === undefined, detail }],
