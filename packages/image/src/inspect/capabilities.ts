@@ -1,6 +1,6 @@
 /**
  * File capabilities: the value of security.capability, `struct vfs_cap_data` of include/uapi/linux/capability.h
- * (revisions 1 to 3), as cap_to_text(3) writes it.
+ * (revisions 1 to 3), in words that setcap(8) reads.
  */
 
 import { ByteReader, FormatError } from '@osguard/formats/bytes';

@@ -167,7 +167,7 @@ export interface UsrReport {
     readonly uid: number;
     readonly gid: number;
   }[];
-  /** As getcap(8) writes them. */
+  /** In the words of setcap(8). */
   readonly capabilities: readonly { readonly path: string; readonly capabilities: string }[];
   /** Shells and interpreters: they run unsigned text. */
   readonly interpreters: readonly string[];
