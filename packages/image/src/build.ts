@@ -20,7 +20,7 @@ import { writeWhole } from './files/write.ts';
 import { commandLine, findKernel, ipePolicy, prepareHost, settleHost } from './host/index.ts';
 import { assembleInitrd } from './initrd/assemble.ts';
 import { applyDefinition } from './overlay/index.ts';
-import type { Lock } from './packages/index.ts';
+import type { Lock, PackageFiles } from './packages/index.ts';
 import {
   encodeLock,
   fetchPackages,
@@ -74,12 +74,13 @@ export async function buildImage(options: BuildOptions): Promise<BuiltRelease> {
   try {
     const lock = await readOrResolveLock(definition, { ...options, folder });
     const time = lock.time;
-    const packages = await fetchPackages(lock, {
-      cacheFolder,
-      mirrors: () => findMirrors(definition.distribution, { folder, signal }),
-      sink,
-      signal,
-    });
+    const packages = (): Promise<PackageFiles> =>
+      fetchPackages(lock, {
+        cacheFolder,
+        mirrors: () => findMirrors(definition.distribution, { folder, signal }),
+        sink,
+        signal,
+      });
     const installed = await fetchRootTree(lock, { cacheFolder, packages, sink, signal });
     const records = readPackageRecords(installed, lock);
     const selinux = await compileSelinux(installed, { cacheFolder, time, sink, signal });

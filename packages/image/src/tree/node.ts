@@ -2,6 +2,19 @@
 
 export type NodeType = 'file' | 'directory' | 'symlink' | 'char' | 'block' | 'fifo' | 'socket';
 
+export type LongTypeName = Exclude<NodeType, 'char'> | 'character';
+
+/** As SELinux and initrd archives call the types. */
+export const typeNames: Readonly<Record<NodeType, LongTypeName>> = {
+  file: 'file',
+  directory: 'directory',
+  symlink: 'symlink',
+  char: 'character',
+  block: 'block',
+  fifo: 'fifo',
+  socket: 'socket',
+};
+
 /** The bytes of a regular file: in memory, or a range of a file on disk. */
 export type Body =
   | { readonly kind: 'bytes'; readonly bytes: Uint8Array }

@@ -1,19 +1,9 @@
 /** A root tree as the composition of initrds and library closures look at it. */
 
-import type { SourceNode, SourceTree } from '../initrd/source.ts';
+import type { SourceTree } from '../initrd/source.ts';
 import type { BodyReader } from './bodies.ts';
-import type { NodeType } from './node.ts';
+import { typeNames } from './node.ts';
 import type { RootTree } from './root-tree.ts';
-
-const types: Readonly<Record<NodeType, SourceNode['type']>> = {
-  file: 'file',
-  directory: 'directory',
-  symlink: 'symlink',
-  char: 'character',
-  block: 'block',
-  fifo: 'fifo',
-  socket: 'socket',
-};
 
 export function sourceTreeOf(tree: RootTree, bodies: BodyReader): SourceTree {
   return {
@@ -23,7 +13,7 @@ export function sourceTreeOf(tree: RootTree, bodies: BodyReader): SourceTree {
       if (node === undefined) return undefined;
       return {
         path,
-        type: types[node.type],
+        type: typeNames[node.type],
         mode: node.mode,
         target: node.target,
         body: () => bodies.read(node),

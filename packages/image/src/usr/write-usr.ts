@@ -3,14 +3,14 @@
 import { createHash } from 'node:crypto';
 import { closeSync, fsyncSync, openSync } from 'node:fs';
 import type { ErofsMetadata, ErofsOtherEntry } from '@osguard/formats/erofs';
-import type { FileContexts, FileType } from '@osguard/formats/selinux';
+import type { FileContexts } from '@osguard/formats/selinux';
 import type { RootHash } from '@osguard/formats/verity';
 import type { ImageEntry, ImageFile } from '../erofs/index.ts';
 import { writeErofsImage } from '../erofs/index.ts';
 import { ImageError } from '../error.ts';
 import { writeFully } from '../files/write.ts';
-import type { NodeType, RootNode, RootTree } from '../tree/index.ts';
-import { BodyReader, bodySize } from '../tree/index.ts';
+import type { RootNode, RootTree } from '../tree/index.ts';
+import { BodyReader, bodySize, typeNames } from '../tree/index.ts';
 import { createTreeBuilder } from '../verity/index.ts';
 
 export interface WriteUsrOptions {
@@ -34,16 +34,6 @@ export interface WrittenUsr {
   readonly treeSize: number;
   readonly inodes: number;
 }
-
-const fileTypes: Readonly<Record<NodeType, FileType>> = {
-  file: 'file',
-  directory: 'directory',
-  symlink: 'symlink',
-  char: 'character',
-  block: 'block',
-  fifo: 'fifo',
-  socket: 'socket',
-};
 
 /** @throws ImageError (`cancelled`) when the signal came; system errors pass through. */
 export function writeUsr(tree: RootTree, options: WriteUsrOptions): WrittenUsr {
@@ -153,7 +143,7 @@ function otherEntry(
 
 /** The label replaces whatever the package tree carried: only file_contexts of the image decides. */
 function xattrsOf(node: RootNode, path: string, labels: FileContexts): ReadonlyMap<string, Uint8Array> {
-  const label = labels.labelFor(`/${path}`, fileTypes[node.type]);
+  const label = labels.labelFor(`/${path}`, typeNames[node.type]);
   const xattrs = new Map(node.xattrs);
   xattrs.delete('security.selinux');
   if (label !== undefined) xattrs.set('security.selinux', Buffer.from(`${label}\0`));
