@@ -26,6 +26,8 @@ export interface Sample {
   readonly cpuSeconds: number;
   /** Highest sum of resident memory seen; 0 when it was not watched. Bytes. */
   readonly peakBytes: number;
+  /** Highest resident memory of the largest single process, as getrusage(2) has it; 0 when it was not watched. Bytes. */
+  readonly largestBytes: number;
 }
 
 export interface PairOptions {
@@ -33,6 +35,8 @@ export interface PairOptions {
   readonly peer: Command;
   /** Pairs that count, after one that does not. 7 unless given. */
   readonly rounds?: number;
+  /** Pairs before those that do not count; 1 unless given. */
+  readonly warmUps?: 0 | 1;
 }
 
 export interface Bench {
@@ -46,11 +50,16 @@ export interface Bench {
   scratch(bytes: number): string;
   /** Path of a tool. @throws NotHere */
   tool(name: string): string;
+  /** One command, one time. */
+  once(command: Command): Promise<Sample>;
   /** One command several times after one that does not count; medians of each number. */
   median(command: Command, rounds?: number): Promise<Sample>;
   /** Two commands in turn, A B A B, after one pair that does not count; medians of each number. */
   pairs(options: PairOptions): Promise<{ readonly ours: Sample; readonly peer: Sample }>;
 }
+
+/** Pairs that take longer are reported while others are still to come. Seconds. */
+const worthALine = 5;
 
 const tmpfsMagic = 0x0102_1994;
 
@@ -68,18 +77,23 @@ export function createBench(root: string): Bench & Disposable {
       return path;
     },
     tool: findTool,
+    once: run,
     async median(command, rounds = 7) {
       await run(command);
       const samples: Sample[] = [];
       for (let round = 0; round < rounds; round += 1) samples.push(await run(command));
       return medianOf(samples);
     },
-    async pairs({ ours, peer, rounds = 7 }) {
+    async pairs({ ours, peer, rounds = 7, warmUps = 1 }) {
       const samples: { ours: Sample; peer: Sample }[] = [];
-      for (let round = 0; round <= rounds; round += 1) {
-        samples.push({ ours: await run(ours), peer: await run(peer) });
+      for (let round = 0; round < rounds + warmUps; round += 1) {
+        const pair = { ours: await run(ours), peer: await run(peer) };
+        samples.push(pair);
+        const seconds = [pair.ours.seconds, pair.peer.seconds].map((one) => `${one.toFixed(1)} s`);
+        if (pair.ours.seconds + pair.peer.seconds > worthALine)
+          process.stderr.write(`  pair ${round + 1} of ${rounds + warmUps}: ${seconds.join(', peer ')}\n`);
       }
-      const counted = samples.slice(1);
+      const counted = samples.slice(warmUps);
       return {
         ours: medianOf(counted.map((pair) => pair.ours)),
         peer: medianOf(counted.map((pair) => pair.peer)),
@@ -128,9 +142,12 @@ async function run({ argv, cwd, env, prepare, check, memory = false }: Command):
   child.stdout.setEncoding('utf8').on('data', (text: string) => (texts.stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (texts.stderr += text));
   let peakBytes = 0;
+  let largestBytes = 0;
   const watch = memory
     ? setInterval(() => {
-        peakBytes = Math.max(peakBytes, residentBytes(child.pid ?? 0));
+        const { sum, largest } = residentBytes(child.pid ?? 0);
+        peakBytes = Math.max(peakBytes, sum);
+        largestBytes = Math.max(largestBytes, largest);
       }, 20)
     : undefined;
   const seconds = await new Promise<number>((resolve, reject) => {
@@ -146,7 +163,7 @@ async function run({ argv, cwd, env, prepare, check, memory = false }: Command):
     });
   }).finally(() => clearInterval(watch));
   check?.(texts.stdout);
-  return { seconds, cpuSeconds: childrenCpuSeconds() - cpuBefore, peakBytes };
+  return { seconds, cpuSeconds: childrenCpuSeconds() - cpuBefore, peakBytes, largestBytes };
 }
 
 /** Processor time of all ended children: fields 16 and 17 of proc(5) stat, in ticks of 10 ms. */
@@ -155,14 +172,27 @@ function childrenCpuSeconds(): number {
   return (Number(fields[13]) + Number(fields[14])) / 100;
 }
 
-/** Resident memory of a process and everything below it. */
-function residentBytes(pid: number): number {
+interface Resident {
+  /** Of all processes, now. Bytes. */
+  readonly sum: number;
+  /** Most that one of them ever had. Bytes. */
+  readonly largest: number;
+}
+
+/** Resident memory of a process and everything below it: VmRSS and VmHWM of proc(5). */
+function residentBytes(pid: number): Resident {
   try {
-    const own = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? 0;
+    const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+    const bytes = (name: string): number =>
+      Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0) * 1024;
     const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').split(' ').filter(Boolean);
-    return Number(own) * 1024 + children.reduce((sum, child) => sum + residentBytes(Number(child)), 0);
+    const below = children.map((child) => residentBytes(Number(child)));
+    return {
+      sum: below.reduce((sum, one) => sum + one.sum, bytes('VmRSS')),
+      largest: Math.max(bytes('VmHWM'), ...below.map((one) => one.largest)),
+    };
   } catch {
-    return 0;
+    return { sum: 0, largest: 0 };
   }
 }
 
@@ -173,5 +203,10 @@ function medianOf(samples: readonly Sample[]): Sample {
     const upper = sorted[middle] ?? Number.NaN;
     return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? Number.NaN)) / 2;
   };
-  return { seconds: of('seconds'), cpuSeconds: of('cpuSeconds'), peakBytes: of('peakBytes') };
+  return {
+    seconds: of('seconds'),
+    cpuSeconds: of('cpuSeconds'),
+    peakBytes: of('peakBytes'),
+    largestBytes: of('largestBytes'),
+  };
 }

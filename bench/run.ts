@@ -18,7 +18,7 @@ interface Result {
   /** Ours divided by the peer's. */
   readonly ratio: number | null;
   readonly target: string | null;
-  /** Null when there is no target. A figure that could not be measured has not met its target. */
+  /** Null when there is no target, or no peer to tell. A figure that could not be measured has not met its target. */
   readonly met: boolean | null;
   readonly notes: Readonly<Record<string, number | string>>;
 }
@@ -32,8 +32,8 @@ function targetText(target: Target, unit: string): string {
   return 'atMost' in target ? `<= ${target.atMost} ${unit}` : `>= ${target.atLeast} ${unit}`;
 }
 
-function isMet(target: Target, { value, peerValue }: Measurement): boolean {
-  if ('ratio' in target) return peerValue !== undefined && value / peerValue <= target.ratio;
+function isMet(target: Target, { value, peerValue }: Measurement): boolean | null {
+  if ('ratio' in target) return peerValue === undefined ? null : value / peerValue <= target.ratio;
   return 'atMost' in target ? value <= target.atMost : value >= target.atLeast;
 }
 
@@ -81,7 +81,7 @@ function line(result: Result): string {
     (peer === null ? '-' : `${peer}: ${cell(peerValue, unit)}`).padEnd(32),
     (ratio === null ? '-' : ratio.toFixed(2)).padEnd(7),
     (target ?? '-').padEnd(18),
-    met === null ? '' : met ? 'met' : 'NOT MET',
+    target === null ? '' : met === null ? 'unknown' : met ? 'met' : 'NOT MET',
     Object.entries(notes)
       .map(([name, note]) => `${name}=${note}`)
       .join(' '),
