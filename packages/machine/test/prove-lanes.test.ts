@@ -36,14 +36,17 @@ interface Recorded {
   readonly log: string[];
 }
 
-/** Boots that decide every row they owe, unless `broken` names them. */
-function fakeBoots(broken: readonly string[] = []): Recorded {
+/** Boots that decide every row they owe; those that `broken` names die, the first `times` times. */
+function fakeBoots(broken: readonly string[] = [], times = Number.POSITIVE_INFINITY): Recorded {
+  const deaths = new Map(broken.map((name) => [name, times]));
   const log: string[] = [];
   const during = async <T>(name: string, work: () => T): Promise<T> => {
     log.push(`${name}:begin`);
     await new Promise((resolve) => setTimeout(resolve, 5));
     log.push(`${name}:end`);
-    if (broken.includes(name)) {
+    const left = deaths.get(name) ?? 0;
+    deaths.set(name, left - 1);
+    if (left > 0) {
       throw new MachineError('timeout', `${name} said nothing`, { data: { lastLines: ['last words'] } });
     }
     return work();
@@ -59,7 +62,7 @@ function fakeBoots(broken: readonly string[] = []): Recorded {
         }),
       reboot: (context) => during('reboot', () => decide(context, ['reboot', 'last'])),
       refusals: (context) => during('refusals', () => decide(context, ['firmware', 'hypervisor'])),
-      offline: (_context, row) => during(row.id, () => judgeRow(row, refused)),
+      offline: (_context, row) => during(row.id, () => ({ ...refused, control: null })),
       unprotected: (_context, attacks) => during('unprotected', () => observed(attacks)),
       unlocked: (_context, attacks) => during('unlocked', () => observed(attacks)),
     },
@@ -148,9 +151,20 @@ describe('the boots of a proof', () => {
     assert.equal(resultOf(checks, 'exec-tmp'), 'untestable');
     assert.equal(resultOf(checks, 'persist-etc'), 'untestable');
     assert.equal(resultOf(checks, 'usr-tree'), 'untestable');
-    assert.equal(resultOf(checks, 'usr-unsigned'), 'blocked');
     assert.equal(resultOf(checks, 'uki-foreign'), 'blocked');
+    // That the changed disk does not boot says nothing when the unchanged one does not either.
+    assert.equal(resultOf(checks, 'usr-unsigned'), 'untestable');
     assert.deepEqual(checks.find(({ id }) => id === 'exec-tmp')?.details, ['console: last words']);
+  });
+
+  it('makes a boot again when the machine died', async () => {
+    const { boots, log } = fakeBoots(['main', 'unlocked', 'usr-tree'], 1);
+    const codes: string[] = [];
+    const context = contextFor({ sink: (event) => event.type === 'warning' && codes.push(event.code) });
+    const { checks } = await runBoots(context, { rows: attackRows, full: true, lanes: 2 }, boots);
+    assert.ok(checks.every(({ result }) => result === 'blocked'));
+    assert.deepEqual(codes, ['boot-again', 'boot-again']);
+    assert.equal(log.filter((line) => line === 'main:begin').length, 2);
   });
 
   it('keeps what was decided before a machine died', async () => {

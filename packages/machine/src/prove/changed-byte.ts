@@ -1,15 +1,18 @@
 /** Root changes one byte of /usr below dm-verity while the host runs: the read that meets it must stop the machine. */
 
 import { rootHashPartitionIds } from '@osguard/formats/verity';
+import { MachineError } from '../error.ts';
 import type { ProofContext } from './context.ts';
 import type { Guest } from './guest.ts';
+import { lastLines } from './guest.ts';
 import type { Intruder } from './intruder.ts';
 import type { Row } from './row.ts';
 import { judgeRow } from './row.ts';
 import type { AttackRow } from './table.ts';
 
 export const corruption: RegExp = /device-mapper: verity: .*(?:is corrupted|corruption)|verity.*data block/;
-const panic = /Kernel panic - not syncing: .*/;
+/** A machine may panic for reasons of its own, and that shows nothing. */
+const verityPanic = /Kernel panic - not syncing: .*verity.*/;
 
 export interface ChangedByteOptions {
   readonly guest: Guest;
@@ -28,7 +31,7 @@ export async function changedByteRow(
   const after = guest.console.lines.at(-1);
   const from = after === undefined ? {} : { after };
   const outcome = await Promise.race([
-    guest.waitFor(panic, from).then(
+    guest.waitFor(/Kernel panic - not syncing: .*/, from).then(
       ({ text }) => ({ text }),
       () => ({ text: undefined }),
     ),
@@ -40,7 +43,16 @@ export async function changedByteRow(
   ]);
   if ('seen' in outcome) return judgeRow(row, outcome.seen);
   const lines = guest.console.lines.filter(({ number }) => number > (after?.number ?? -1));
-  const kernel = lines.map(({ text }) => text).filter((text) => corruption.test(text) || panic.test(text));
+  const kernel = lines
+    .map(({ text }) => text)
+    .filter((text) => corruption.test(text) || verityPanic.test(text));
+  if (kernel.length === 0) {
+    const why = outcome.text ?? 'the machine stopped';
+    throw new MachineError('machine-stopped', `${why}, and dm-verity said nothing`, {
+      data: { lastLines: lastLines(guest.console) },
+    });
+  }
+  // Its panic may have been the last it could say.
   const machineStopped = outcome.text !== undefined || (await guest.stopsWithin(1000));
   return judgeRow(row, {
     attempts: [
