@@ -50,7 +50,7 @@ The release folder appears whole or not at all. With the osguard.lock of an earl
           ['packages', String(packages)],
           ['/usr', formatBytes(sizeOf('usr.erofs'))],
           ['boot image', formatBytes(sizeOf('uki.efi'))],
-          ['set-ID', pruned.setId.length === 0 ? 'none' : plural(pruned.setId.length, 'program')],
+          ['set-ID', setIdLine(pruned.setId)],
           ['interpreters', pruned.interpreters.map((one) => one.path).join(', ') || 'none'],
         ];
         const head = `${paint.green('built')} ${printable(name)} ${version} in ${formatDuration(milliseconds)}: ${printable(path)}`;
@@ -62,3 +62,11 @@ The release folder appears whole or not at all. With the osguard.lock of an earl
     };
   },
 });
+
+/** What keeps set-user-ID or set-group-ID; the rest lost it. */
+function setIdLine(programs: readonly { readonly path: string; readonly kept: boolean }[]): string {
+  const kept = programs.filter((program) => program.kept).map(({ path }) => path);
+  const taken = programs.length - kept.length;
+  const left = kept.length === 0 ? 'none' : kept.join(', ');
+  return taken === 0 ? left : `${left} (taken from ${plural(taken, 'program')})`;
+}
