@@ -45,6 +45,9 @@ export class Findings {
   }
 
   #push(finding: Finding): void {
-    if (this.#list.length < most) this.#list.push(finding);
+    const known = this.#list.some(
+      ({ where, message }) => where === finding.where && message === finding.message,
+    );
+    if (!known && this.#list.length < most) this.#list.push(finding);
   }
 }

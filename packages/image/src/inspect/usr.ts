@@ -1,5 +1,6 @@
 /** The file system of /usr: how much is in it, and which of its files deserve a look. */
 
+import { posix } from 'node:path';
 import type { ErofsImage, ErofsNode } from '@osguard/formats/erofs';
 import { readErofs } from '@osguard/formats/erofs';
 import { parseRootHash, rootHashPartitionIds } from '@osguard/formats/verity';
@@ -62,7 +63,8 @@ const mostLargest = 10;
 const mostListed = 1000;
 const interpreterRules = pruneRules.filter(({ interpreters }) => interpreters === true);
 
-export function describeUsr({ where, image, prefix }: OpenedUsr, findings: Findings): UsrReport {
+export function describeUsr(opened: OpenedUsr, findings: Findings): UsrReport {
+  const { where, image, prefix } = opened;
   const counts = { files: 0, directories: 0, symlinks: 0, others: 0 };
   const largest: { readonly path: string; readonly size: number }[] = [];
   const setuid: UsrReport['setuid'][number][] = [];
@@ -98,9 +100,8 @@ export function describeUsr({ where, image, prefix }: OpenedUsr, findings: Findi
       list(setuid, { path, mode: node.mode, uid: node.uid, gid: node.gid });
     }
     const relative = path.replace(/^\/+/, '');
-    const runs = node.type === 'symlink' || (node.type === 'file' && (node.mode & 0o111) !== 0);
-    if (runs && interpreterRules.some(({ paths }) => paths?.test(relative) === true))
-      list(interpreters, path);
+    const named = interpreterRules.some(({ paths }) => paths?.test(relative) === true);
+    if (named && interpreters.length < mostListed && runs(opened, path, node)) interpreters.push(path);
   };
   const complete = findings.attempt(where, () => {
     for (const { path, node } of image.walk()) look(path === '/' ? prefix || '/' : prefix + path, node);
@@ -120,6 +121,21 @@ export function describeUsr({ where, image, prefix }: OpenedUsr, findings: Findi
     interpreters,
     omitted,
   };
+}
+
+const mostHops = 8;
+
+/** An executable file, or a link that leads to a file. Debian's alternatives leave links to programs that are gone. */
+function runs({ image, prefix }: OpenedUsr, path: string, start: ErofsNode): boolean {
+  let [node, at]: [ErofsNode | undefined, string] = [start, path];
+  for (let hop = 0; hop < mostHops && node?.type === 'symlink'; hop += 1) {
+    at = posix.resolve(posix.dirname(at), image.symlinkTarget(node));
+    // On the host /etc is this folder of /usr.
+    if (prefix === '/usr' && at.startsWith('/etc/')) at = `/usr/share/factory${at}`;
+    if (prefix === '/usr' && /^\/s?bin\//.test(at)) at = `/usr${at}`;
+    node = at.startsWith(`${prefix}/`) ? image.lookup(at.slice(prefix.length)) : undefined;
+  }
+  return node?.type === 'file' && (node.mode & 0o111) !== 0;
 }
 
 function pluralOf(type: ErofsNode['type']): 'files' | 'directories' | 'symlinks' | 'others' {
