@@ -26,22 +26,43 @@ def usr_write(_args):
 
         return action
 
-    def bind():
-        mount("/tmp", "/usr/lib", None, MS_BIND)
-        umount("/usr/lib")
-        return "bound over"
+    def bind(source, target):
+        def action():
+            mount(source, target, None, MS_BIND)
+            umount(target)
+            return "bound over"
 
+        return action
+
+    def overlay():
+        mount("overlay", "/usr", "overlay", 0, f"lowerdir=/usr,upperdir={upper},workdir={work}".encode())
+        umount("/usr")
+        return "overlaid"
+
+    def elsewhere():
+        """In a mount namespace of its own, where nobody else would notice."""
+        check(libc.unshare(CLONE_NEWNS), "unshare")
+        check(libc.mount(b"none", b"/", None, ctypes.c_ulong(MS_REC | MS_PRIVATE), None), "mount --make-rprivate /")
+        mount("tmpfs", "/usr", "tmpfs", 0)
+        return RAN
+
+    scratch = f"/run/usr-write-{os.getpid()}"
+    upper, work, unit, folder = f"{scratch}/upper", f"{scratch}/work", f"{scratch}/unit", f"{scratch}/folder"
+    for path in (upper, work, folder):
+        os.makedirs(path)
+    write_file(unit, b"[Service]\nExecStart=/usr/bin/true\n", 0o644)
     attempts = [
         attempt("create a file in /usr", create),
         attempt("remount /usr read-write", remount),
         attempt("tmpfs over /usr", overmount("/usr")),
         attempt("tmpfs over /usr/bin", overmount("/usr/bin")),
-        attempt("bind mount over /usr/lib", bind),
+        attempt("tmpfs over /etc", overmount("/etc")),
+        attempt("bind mount over /usr/lib", bind(folder, "/usr/lib")),
+        attempt("bind mount over one unit of /usr", bind(unit, "/usr/lib/systemd/system/multi-user.target")),
+        attempt("overlayfs over /usr", overlay),
+        from_child("tmpfs over /usr in a mount namespace of its own", in_child(elsewhere)),
     ]
-    folder = f"/run/mountpoint-{os.getpid()}"
-    os.makedirs(folder)
     control = attempt("tmpfs over a folder of /run", overmount(folder))
-    os.rmdir(folder)
     return attempts, control
 
 

@@ -17,7 +17,8 @@ libc.syscall.restype = ctypes.c_long
 PAGE = 4096
 PROT_READ, PROT_WRITE, PROT_EXEC = 1, 2, 4
 MAP_PRIVATE, MAP_ANONYMOUS = 2, 0x20
-MS_REMOUNT, MS_BIND, MS_RDONLY = 32, 4096, 1
+MS_REMOUNT, MS_BIND, MS_RDONLY, MS_REC, MS_PRIVATE = 32, 4096, 1, 16384, 1 << 18
+CLONE_NEWNS = 0x20000
 AT_EMPTY_PATH = 0x1000
 
 # x86-64 system call numbers (arch/x86/entry/syscalls/syscall_64.tbl).
