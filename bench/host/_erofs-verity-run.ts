@@ -43,10 +43,14 @@ function entriesOf(root: string): readonly ImageEntry[] {
 }
 
 const [folder = '', image = '', tree = '', salt = '', uuid = ''] = process.argv.slice(2);
-using builder = createTreeBuilder({ salt: fromHex(salt), uuid });
+const entries = entriesOf(folder);
+const total = entries.reduce(
+  (sum, entry) => sum + (entry.type === 'file' && 'size' in entry.body ? (entry.body.size ?? 0) : 0),
+  0,
+);
 const fd = openSync(image, 'w');
-writeErofsImage(entriesOf(folder), {
-  fd,
+using builder = createTreeBuilder({ salt: fromHex(salt), uuid, expectedSize: total, copyTo: { fd } });
+writeErofsImage(entries, {
   uuid: fromHex(uuid.replaceAll('-', '')),
   buildTime: 1_700_000_000,
   onChunk(offset, bytes) {
@@ -54,8 +58,8 @@ writeErofsImage(entriesOf(folder), {
     else builder.patch(offset / 4096, bytes);
   },
 });
-closeSync(fd);
 const { rootHash, geometry, pieces } = builder.finish();
+closeSync(fd);
 const out = openSync(tree, 'w');
 let at = geometry.hashOffset;
 for (const piece of pieces) {
