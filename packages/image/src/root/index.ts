@@ -3,7 +3,5 @@ export type { FetchRootTreeOptions } from './fetch-root-tree.ts';
 export { runInNamespace } from './namespace.ts';
 export type { NamespaceJob, NamespaceStage } from './namespace.ts';
 export { loadTree } from './load-tree.ts';
-export { runInTree } from './run-in-tree.ts';
-export type { RunInTreeOptions } from './run-in-tree.ts';
 export { readPackageRecords } from './package-records.ts';
 export type { PackageRecord, PackageRecords } from './package-records.ts';

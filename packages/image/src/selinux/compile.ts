@@ -9,16 +9,12 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:f
 import { join } from 'node:path';
 import type { EventSink } from '@osguard/events';
 import { step } from '@osguard/events';
-import { sourceOf } from '@osguard/formats/bytes';
 import type { FileContexts } from '@osguard/formats/selinux';
 import { compileFileContexts, parseFileContexts, parseFileContextSubs } from '@osguard/formats/selinux';
-import type { TarWriteEntry } from '@osguard/formats/tar';
-import { writeTar } from '@osguard/formats/tar';
 import { ImageError } from '../error.ts';
 import { libraryClosure } from '../initrd/libraries.ts';
 import { loadTree, runInNamespace } from '../root/index.ts';
-import type { RootTree } from '../tree/index.ts';
-import { BodyReader } from '../tree/index.ts';
+import { BodyReader, RootTree, treeArchive } from '../tree/index.ts';
 import { sourceTreeOf } from '../tree/source-tree.ts';
 import { booleans, disabledModules, semanageConfiguration, substitutions } from './choices.ts';
 
@@ -113,19 +109,9 @@ async function compile(
 /** Everything semodule needs and nothing else: so that the digest of this archive is the key of the result. */
 function compilerArchive(tree: RootTree, time: number): Uint8Array {
   using bodies = new BodyReader();
-  const source = sourceTreeOf(tree, bodies);
-  const entries = new Map<string, TarWriteEntry>();
-  const common = { uid: 0, gid: 0, mtime: { seconds: time, nanoseconds: 0 } };
-  const addFile = (path: string, bytes: Uint8Array, mode = 0o644): void => {
-    for (const [index] of path.split('/').slice(0, -1).entries()) {
-      const parent = path
-        .split('/')
-        .slice(0, index + 1)
-        .join('/');
-      if (!entries.has(parent))
-        entries.set(parent, { ...common, path: parent, kind: 'directory', mode: 0o755 });
-    }
-    entries.set(path, { ...common, path, kind: 'file', mode, body: sourceOf(bytes) });
+  const root = new RootTree({ type: 'directory', mtime: time });
+  const addFile = (path: string, bytes: Uint8Array | string, mode = 0o644): void => {
+    root.putFile(path, bytes, { mode, mtime: time });
   };
   const copy = (path: string, to = path): void => {
     const node = tree.lookup(path);
@@ -136,12 +122,10 @@ function compilerArchive(tree: RootTree, time: number): Uint8Array {
     }
     addFile(to, Uint8Array.from(bodies.read(node)), node.mode & 0o777);
   };
-  for (const name of ['bin', 'sbin', 'lib', 'lib64']) {
-    entries.set(name, { ...common, path: name, kind: 'symlink', mode: 0o777, linkPath: `usr/${name}` });
-  }
+  for (const name of ['bin', 'sbin', 'lib', 'lib64']) root.putLink(name, `usr/${name}`, { mtime: time });
   for (const program of programs) copy(program);
   copy('usr/bin/dash', 'usr/bin/sh');
-  for (const library of libraryClosure(source, { programs, opened: [] })) {
+  for (const library of libraryClosure(sourceTreeOf(tree, bodies), { programs, opened: [] })) {
     // Under its own name, in the folder that /lib64 and the like lead to.
     const at = library.lastIndexOf('/');
     copy(library, `${tree.resolve(library.slice(0, at)) ?? ''}/${library.slice(at + 1)}`);
@@ -150,7 +134,7 @@ function compilerArchive(tree: RootTree, time: number): Uint8Array {
     // A policy the package's own script left would be loaded instead of ours if its version were higher.
     if (node.type === 'file' && !/^etc\/selinux\/[^/]+\/policy\//.test(path)) copy(path);
   }
-  addFile('etc/selinux/semanage.conf', Buffer.from(semanageConfiguration));
+  addFile('etc/selinux/semanage.conf', semanageConfiguration);
   // Home folders of accounts are part of the labels.
   for (const path of ['etc/passwd', 'etc/group', 'etc/login.defs']) if (tree.has(path)) copy(path);
   const modules = packagedModules(tree, bodies);
@@ -159,16 +143,11 @@ function compilerArchive(tree: RootTree, time: number): Uint8Array {
   for (const [name, text] of own) addFile(`${work}/${name}`, text);
   const subsPath = `${contexts}/file_contexts.subs_dist`;
   const subs = tree.lookup(subsPath);
-  addFile(
-    subsPath,
-    Buffer.from(`${subs === undefined ? '' : bodies.text(subs)}${substitutions.join('\n')}\n`),
-  );
-  addFile(
-    `var/lib/selinux/${store}/active/booleans.local`,
-    Buffer.from(Array.from(booleans, ([name, value]) => `${name}=${value ? 1 : 0}\n`).join('')),
-  );
-  addFile(`${work}/compile.sh`, Buffer.from(compileScript(modules, [...own.keys()])), 0o755);
-  return Buffer.concat(Array.from(writeTar(entries.values()), (chunk) => Uint8Array.from(chunk)));
+  addFile(subsPath, `${subs === undefined ? '' : bodies.text(subs)}${substitutions.join('\n')}\n`);
+  const switches = Array.from(booleans, ([name, value]) => `${name}=${value ? 1 : 0}\n`);
+  addFile(`var/lib/selinux/${store}/active/booleans.local`, switches.join(''));
+  addFile(`${work}/compile.sh`, compileScript(modules, [...own.keys()]), 0o755);
+  return Buffer.concat(Array.from(treeArchive(root), (chunk) => Uint8Array.from(chunk)));
 }
 
 function packagedModules(tree: RootTree, bodies: BodyReader): readonly string[] {
