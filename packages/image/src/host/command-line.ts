@@ -41,6 +41,8 @@ export function commandLine(definition: Definition, { rootHash, kernelRelease }:
     // A machine that is not sure of itself stops.
     'oops=panic',
     'panic=5',
+    // An emulated timer on a busy machine is late; the kernel would panic over it while it counts interrupts.
+    'no_timer_check',
     // Nothing is taken from SMBIOS, fw_cfg or the ESP.
     'systemd.import_credentials=no',
     'systemd.firstboot=no',
