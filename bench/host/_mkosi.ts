@@ -51,7 +51,7 @@ exec chroot "$tree" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=
 
 const mkosi: readonly string[] = [
   'mkosi',
-  '--directory=/bench',
+  '--directory=/bench/host',
   '--force',
   '--output-directory=/bench/out',
   '--workspace-directory=/bench/workspace',
@@ -69,16 +69,16 @@ async function makePeer(bench: Bench): Promise<MaybePeer> {
     mkdirSync(dirname(within(name)), { recursive: true });
     writeFileSync(within(name), text);
   };
-  for (const made of ['out', 'tmp', 'cache', 'packages', 'workspace']) mkdirSync(within(made));
+  for (const made of ['host', 'out', 'tmp', 'cache', 'packages', 'workspace']) mkdirSync(within(made));
   const { sources, settings } = await peerSources();
-  write('mkosi.sandbox/etc/apt/sources.list.d/mkosi.sources', sources);
-  write('mkosi.sandbox/etc/apt/apt.conf.d/90-machine', settings);
+  write('host/mkosi.sandbox/etc/apt/sources.list.d/mkosi.sources', sources);
+  write('host/mkosi.sandbox/etc/apt/apt.conf.d/90-machine', settings);
   cpSync(lab.keys, within('keys'), { recursive: true });
-  for (const [name, text] of Object.entries(partitions)) write(`mkosi.repart/${name}.conf`, text);
+  for (const [name, text] of Object.entries(partitions)) write(`host/mkosi.repart/${name}.conf`, text);
   const configure: Peer['configure'] = ({ packages = [], text }) => {
-    write('mkosi.conf', configuration([...locked, ...packages]));
-    rmSync(within('mkosi.extra'), { recursive: true, force: true });
-    if (text !== undefined) write('mkosi.extra/usr/share/bench.txt', text);
+    write('host/mkosi.conf', configuration([...locked, ...packages]));
+    rmSync(within('host/mkosi.extra'), { recursive: true, force: true });
+    if (text !== undefined) write('host/mkosi.extra/usr/share/bench.txt', text);
   };
   configure({});
   const namespace = ['--mount', '--propagation=private', 'sh', '-c', runInTree, 'sh', path, folder];
