@@ -186,17 +186,37 @@ test('FATs that differ are told', () => {
   assert.deepEqual(readFat(segmentSource(segments, 64 * mebibyte)).findings, ['the two FATs differ']);
 });
 
-test('a volume larger than its partition and a FAT32 too small to be one are refused', () => {
+test('a volume larger than its partition and boot sectors that contradict themselves are refused', () => {
   const image = writeFat(esp);
   assert.throws(() => readFat(segmentSource(image.segments.slice(0, 4), 60 * mebibyte)), {
     code: 'truncated',
   });
   const boot = Uint8Array.from(image.segments[0]?.body.read(0, 512) ?? []);
-  new DataView(boot.buffer).setUint32(32, 60_000, true);
-  assert.throws(() => readFat(sourceOf(boot)), /FAT32 needs at least 65,525 clusters|make it fat16/);
+  // Root entries are what FAT12 and FAT16 have.
+  new DataView(boot.buffer).setUint16(17, 512, true);
+  assert.throws(() => readFat(sourceOf(boot)), { code: 'truncated' });
+  const whole = Uint8Array.from(segmentSource(image.segments, esp.size).read(0, esp.size));
+  new DataView(whole.buffer).setUint16(17, 512, true);
+  assert.throws(() => readFat(sourceOf(whole)), /do not go with the boot sector/);
   assert.throws(() => readFat(sourceOf(new Uint8Array(512))), { code: 'not-this-format' });
   assert.throws(() => readFat(sourceOf(new Uint8Array(3))), FormatError);
 });
+
+const mkfs = judge('mkfs.vfat');
+test(
+  'FAT32 with fewer clusters than the specification asks for reads',
+  { skip: !mkfs && noJudge('mkfs.vfat') },
+  () => {
+    assert.ok(mkfs);
+    using dir = scratch('fat');
+    writeFileSync(dir.file('small'), new Uint8Array(64 * mebibyte));
+    const made = mkfs.run(['-F', '32', '-s', '8', dir.file('small')]);
+    assert.equal(made.status, 0, made.stderr);
+    const volume = readFat(sourceOf(readFileSync(dir.file('small'))));
+    assert.equal(volume.geometry.type, 'fat32');
+    assert.ok(volume.geometry.clusterCount < 65_525);
+  },
+);
 
 const fsck = judge('fsck.vfat');
 test('fsck.vfat finds nothing to repair', { skip: !fsck && noJudge('fsck.vfat') }, () => {

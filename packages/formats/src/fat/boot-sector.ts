@@ -151,12 +151,14 @@ export function parseBootSector(sector: Uint8Array): FatGeometry {
   const dataSectors = sectors - reservedSectors - fatCount * fatSectors - rootSectors;
   const clusterCount = Math.floor(dataSectors / sectorsPerCluster);
   if (clusterCount < 1) throw bad(`${sectors} sectors leave no room for data`);
-  const type =
-    clusterCount < minFat16Clusters ? 'fat12' : clusterCount < minFat32Clusters ? 'fat16' : 'fat32';
-  if ((type === 'fat32') !== (wide !== undefined) || (wide === undefined) !== rootEntries > 0) {
+  // Linux and EDK2 go by the field `sectors per FAT (16 bit)`, and other tools make FAT32 volumes with fewer clusters
+  // than the specification asks for (systemd-repart, with clusters of 4 KiB). Ours never are.
+  const narrow = clusterCount < minFat16Clusters ? 'fat12' : 'fat16';
+  const type = wide === undefined ? narrow : 'fat32';
+  if ((wide === undefined && clusterCount >= minFat32Clusters) || (wide === undefined) !== rootEntries > 0) {
     throw bad(
-      `${clusterCount} clusters make it ${type}, its boot sector is that of ${wide ? 'FAT32' : 'FAT12/16'}`,
-      'drivers disagree about such a volume; FAT32 needs at least 65,525 clusters',
+      `${clusterCount} clusters and ${rootEntries} root entries do not go with the boot sector of ${type}`,
+      'drivers disagree about such a volume',
     );
   }
   const bits = { fat12: 12, fat16: 16, fat32: 32 }[type];
