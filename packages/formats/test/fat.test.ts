@@ -272,7 +272,6 @@ test('mtools reads what is written', { skip: !(mdir && mcopy) && noJudge('mtools
   assert.deepEqual(new Uint8Array(readFileSync(dir.file('uki'))), esp.files[0]?.body?.read(0, 3_000_001));
 });
 
-const mkfs = judge('mkfs.vfat');
 for (const bits of ['12', '16', '32']) {
   test(
     `a FAT${bits} volume made by others is read`,
