@@ -89,7 +89,7 @@ export async function buildImage(options: BuildOptions): Promise<BuiltRelease> {
     const { host, pruned } = await step(sink, { id: 'host', title: 'shape the host' }, async () => {
       const tree = installed.clone();
       const report = pruneTree(tree, { definition, records });
-      prepareHost(tree, { definition, records, time });
+      prepareHost(tree, { definition, records, lock, time });
       await applyDefinition(tree, definition, { folder, time });
       settleHost(tree, { definition, selinux: selinux.tree, time });
       return { host: tree, pruned: report };
