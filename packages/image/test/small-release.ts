@@ -6,6 +6,7 @@ import { zstdCompressSync } from 'node:zlib';
 import { sourceOf } from '@osguard/formats/bytes';
 import type { CpioEntry } from '@osguard/formats/cpio';
 import { writeCpio } from '@osguard/formats/cpio';
+import { writeFat } from '@osguard/formats/fat';
 import { buildUki } from '@osguard/formats/pe';
 import { compileFileContexts, parseFileContexts } from '@osguard/formats/selinux';
 import type { Keyring } from '@osguard/keys';
@@ -13,7 +14,7 @@ import { signIpePolicy, signPe, signRootHash } from '@osguard/keys';
 import { makePe } from '@osguard/testkit';
 import { parseDefinition } from '../src/definition/index.ts';
 import { writeDisk } from '../src/disk/assemble.ts';
-import { planHostDisk } from '../src/disk/host-disk.ts';
+import { planHostDisk, removableMediaPath } from '../src/disk/host-disk.ts';
 import { openFileSource } from '../src/files/source.ts';
 import { commandLine, ipePolicy } from '../src/host/index.ts';
 import { writeManifest } from '../src/release/manifest.ts';
@@ -29,6 +30,7 @@ export interface SmallReleaseOptions {
     readonly policy?: (text: string) => string;
     readonly selinux?: string;
     readonly signers?: ReadonlyMap<string, Uint8Array>;
+    readonly espFiles?: ReadonlyMap<string, Uint8Array>;
     readonly usrSigner?: Keyring;
     readonly bootSigner?: Keyring;
     readonly releaseSigner?: Keyring;
@@ -95,7 +97,14 @@ export async function writeSmallRelease(folder: string, options: SmallReleaseOpt
     sizes: definition.disk,
     sourceDateEpoch: time,
   });
-  writeDisk(file('disk.raw'), plan);
+  const [esp, ...others] = plan.partitions;
+  if (esp === undefined) throw new Error('a plan without ESP');
+  const files = [
+    { path: removableMediaPath, body: bootImage },
+    ...Array.from(change.espFiles ?? [], ([path, bytes]) => ({ path, body: sourceOf(bytes) })),
+  ];
+  const content = writeFat({ size: esp.size, volumeId: 1, mtime: time, hiddenSectors: 2048, files }).segments;
+  writeDisk(file('disk.raw'), { ...plan, partitions: [{ ...esp, content }, ...others] });
   const records = { packages: [], owners: new Map<string, string>() };
   await writeSbom(file('sbom.spdx.json'), { definition, records, image: file('usr.erofs'), time });
   await writeManifest(folder, {

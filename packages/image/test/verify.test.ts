@@ -85,7 +85,12 @@ describe('offline verification', () => {
     assert.deepEqual(await failures(await build({ usrSigner: foreign })), ['root-hash-signature']);
     assert.deepEqual(await failures(await build({ releaseSigner: foreign })), ['release-signature']);
     const boot = await failures(await build({ bootSigner: foreign }));
-    assert.deepEqual(boot, ['uki-signature', 'ipe-signature', 'ipe-decisions']);
+    assert.deepEqual(boot, ['esp-files', 'uki-signature', 'ipe-signature', 'ipe-decisions']);
+  });
+
+  test('what else lies on the ESP is found, signed or not', async () => {
+    const credential = new Map([['EFI/BOOT/BOOTX64.EFI.extra.d/guest.cred', new Uint8Array(10)]]);
+    assert.deepEqual(await failures(await build({ espFiles: credential })), ['esp-files']);
   });
 
   test('protections that are off are found although everything is signed', async () => {

@@ -2,11 +2,14 @@
 
 import type { ByteSource } from '@osguard/formats/bytes';
 import { sliceSource } from '@osguard/formats/bytes';
+import type { FatNode, FatVolume } from '@osguard/formats/fat';
 import { readFat } from '@osguard/formats/fat';
 import type { GptPartition } from '@osguard/formats/gpt';
 import { gptTypes, partitionExtent, readGpt } from '@osguard/formats/gpt';
+import { verifyPe } from '@osguard/formats/pe';
 import type { RootHash } from '@osguard/formats/verity';
 import { rootHashPartitionIds } from '@osguard/formats/verity';
+import type { Keyring } from '@osguard/keys';
 import { removableMediaPath } from '../disk/host-disk.ts';
 import type { CheckList } from './checks.ts';
 import { CheckFailed } from './checks.ts';
@@ -45,20 +48,58 @@ export async function checkDisk(
   );
 }
 
-/** The UKI the firmware starts from this disk: the removable-media default, else the only one in EFI/Linux. */
-export async function checkEsp(list: CheckList, disk: FoundDisk): Promise<ByteSource | undefined> {
+export interface FoundEsp {
+  readonly volume: FatVolume;
+  /** The boot image, by its path on the volume. */
+  readonly uki: FatNode;
+}
+
+/**
+ * The UKI the firmware starts from this disk: the removable-media default. Where other tools put a boot loader there, it
+ * starts the one UKI in EFI/Linux.
+ */
+export async function checkEsp(
+  list: CheckList,
+  disk: FoundDisk,
+  { foreign }: { readonly foreign: boolean },
+): Promise<FoundEsp | undefined> {
   const name = { id: 'esp', title: 'the EFI system partition holds a boot image', where: disk.path };
   return list.check(name, () => {
     const found = disk.partitions.filter(({ partition }) => partition.type === gptTypes.esp);
     const [esp] = found;
     if (esp === undefined || found.length > 1) throw new CheckFailed(`${found.length} EFI system partitions`);
     const volume = readFat(sliceSource(disk.source, esp.offset, esp.size));
-    const kernels = volume.nodes.filter(({ path }) => /^efi\/linux\/[^/]+\.efi$/i.test(path));
-    const [only] = kernels;
-    // systemd-boot as removable-media default starts what lies in EFI/Linux; a UKI there starts itself.
-    const node = only !== undefined && kernels.length === 1 ? only : volume.find(removableMediaPath);
-    if (node === undefined) throw new CheckFailed(`no ${removableMediaPath}`);
-    return { found: `${node.path}, ${node.size} bytes`, value: volume.open(node) };
+    const [only, ...others] = volume.nodes.filter(({ path }) => /^efi\/linux\/[^/]+\.efi$/i.test(path));
+    const started = foreign && others.length === 0 ? only : undefined;
+    const uki = started ?? volume.find(removableMediaPath);
+    if (uki === undefined) throw new CheckFailed(`no ${removableMediaPath}`);
+    return { found: `${uki.path}, ${uki.size} bytes`, value: { volume, uki } };
+  });
+}
+
+/**
+ * What else lies on the ESP could be started or read before anything is verified. Ours holds the boot image alone; on
+ * others every program must be signed by the role boot.
+ */
+export async function checkEspFiles(
+  list: CheckList,
+  { volume, uki }: FoundEsp,
+  { foreign, trust }: { readonly foreign: boolean; readonly trust: Keyring },
+): Promise<void> {
+  const title = foreign
+    ? 'every program on the ESP is signed by the role boot'
+    : 'the ESP holds nothing but the boot image';
+  await list.check({ id: 'esp-files', title }, () => {
+    const files = volume.nodes.filter(({ kind }) => kind === 'file');
+    if (!foreign) {
+      const extra = files.find(({ path }) => path !== uki.path);
+      if (extra !== undefined) throw new CheckFailed(`${extra.path} is there too`, { expected: uki.path });
+    }
+    const trusted = trust.certificates('boot');
+    const programs = files.filter(({ path }) => /\.efi$/i.test(path));
+    const unsigned = programs.find((node) => !verifyPe(volume.open(node), { trusted }).ok);
+    if (unsigned !== undefined) throw new CheckFailed(`${unsigned.path} is not signed by the role boot`);
+    return { found: programs.map(({ path }) => path).join(', '), value: undefined };
   });
 }
 

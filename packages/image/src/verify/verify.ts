@@ -16,7 +16,7 @@ import type { ReleaseFolder } from '../release/folder.ts';
 import { openRelease } from '../release/folder.ts';
 import type { Check } from './checks.ts';
 import { CheckList } from './checks.ts';
-import { checkDisk, checkEsp, checkUsrPartitions } from './disk.ts';
+import { checkDisk, checkEsp, checkEspFiles, checkUsrPartitions } from './disk.ts';
 import { checkCommandLine, checkIpe, checkSelinux, checkVolumeSigners } from './policy.ts';
 import { checkFiles, checkManifest, checkSameRoot, checkSbom } from './release.ts';
 import { checkUki } from './uki.ts';
@@ -83,12 +83,14 @@ async function verifyDisk(
   using source = openFileSource(path);
   const disk = await checkDisk(list, source, path);
   if (disk === undefined) return { verifiedBytes: 0 };
-  const esp = await checkEsp(list, disk);
+  const esp = await checkEsp(list, disk, { foreign });
   if (esp === undefined) return { verifiedBytes: 0 };
-  const uki = await checkUki(list, esp, trust);
+  await checkEspFiles(list, esp, { foreign, trust });
+  const bootImage = esp.volume.open(esp.uki);
+  const uki = await checkUki(list, bootImage, trust);
   if (uki === undefined) return { verifiedBytes: 0 };
   const { rootHash, initrd } = uki;
-  if (release !== undefined) await checkSameRoot(list, release, { rootHash, ukiDigest: digestOf(esp) });
+  if (release !== undefined) await checkSameRoot(list, release, { rootHash, ukiDigest: digestOf(bootImage) });
   if (!foreign) {
     await checkCommandLine(list, uki.commandLine);
     await checkIpe(list, initrd, trust);
