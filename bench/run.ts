@@ -53,15 +53,21 @@ async function measure(figure: Figure, bench: Bench): Promise<Result> {
       notes: { ...notes, load: round(loadavg()[0] ?? 0) },
     };
   } catch (error) {
-    if (!(error instanceof NotHere)) throw error;
+    // One that breaks is no reason to lose the others.
+    const why = error instanceof NotHere ? { missing: error.message } : { failed: reasonOf(error) };
     const nothing = { value: null, peer: null, peerValue: null, ratio: null };
     return {
       ...asked,
       ...nothing,
       met: target === undefined ? null : false,
-      notes: { missing: error.message },
+      notes: why,
     };
   }
+}
+
+function reasonOf(error: unknown): string {
+  process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+  return error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
 }
 
 function machine(): string {
@@ -120,4 +126,5 @@ for (const { figure } of chosen) {
   results.push(result);
   if (!json) process.stdout.write(`${line(result)}\n`);
 }
+process.exitCode = results.some(({ notes }) => 'failed' in notes) ? 1 : 0;
 if (json) process.stdout.write(`${JSON.stringify({ machine: machine(), figures: results }, null, 2)}\n`);

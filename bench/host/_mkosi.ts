@@ -1,6 +1,6 @@
 /**
  * The same host built by mkosi, as far as it goes: the same packages in the same versions, /usr in EROFS under signed
- * dm-verity, a UKI signed for Secure Boot. It has no IPE policy, no SELinux policy of its own, no bill of materials
+ * dm-verity, a UKI signed for Secure Boot. It has no IPE policy, no bill of materials
  * and no manifest, and it is not asked for them. What it writes lies on a file system in memory, as ours does.
  */
 
@@ -117,6 +117,7 @@ SecureBoot=yes
 SecureBootAutoEnroll=no
 SecureBootKey=/bench/keys/boot.key
 SecureBootCertificate=/bench/keys/boot.crt
+Verity=yes
 VerityKey=/bench/keys/usr.key
 VerityCertificate=/bench/keys/usr.crt
 `;

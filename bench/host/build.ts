@@ -56,7 +56,7 @@ async function warm(bench: Bench): Promise<Measurement> {
       peer.configure({});
       return { ...peer.build(), memory: true };
     },
-    rounds: 3,
+    rounds: 2,
   });
 }
 
@@ -80,6 +80,8 @@ async function addPackage(bench: Bench): Promise<Measurement> {
       // A changed list of packages is a new image to mkosi: what Incremental=yes has kept does not fit any more.
       return { ...peer.build(), memory: true };
     },
+    // Everything is warm from the builds before.
+    warmUps: 0,
     rounds: 2,
   });
 }
@@ -114,7 +116,7 @@ async function changeFile(bench: Bench): Promise<Measurement> {
         memory: true,
       };
     },
-    rounds: 5,
+    rounds: 3,
   });
 }
 
