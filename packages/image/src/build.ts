@@ -119,11 +119,12 @@ export async function buildImage(options: BuildOptions): Promise<BuiltRelease> {
     await writeWhole(file(join('ipe', `${policy.name}.p7b`)), signedPolicy);
 
     const line = commandLine(definition, { rootHash, kernelRelease: kernel.release });
-    const initrd = await step(sink, { id: 'initrd', title: 'build the initrd' }, async (report) => {
-      const bytes = await assembleInitrd(installed, {
+    const trust = await trustedVolumeSigners(definition, { keyring, folder });
+    const initrd = await step(sink, { id: 'initrd', title: 'build the initrd' }, (report) => {
+      const bytes = assembleInitrd(installed, {
         commandLine: line,
         kernelRelease: kernel.release,
-        trust: await trustedVolumeSigners(definition, { keyring, folder }),
+        trust,
         usrSignature,
         ipePolicies: new Map([[policy.name, signedPolicy]]),
         varPartition: { minimum: definition.disk.var, grow: definition.disk.growVar },

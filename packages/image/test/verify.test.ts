@@ -12,6 +12,10 @@ import { openFileSource, verifyImage } from '../src/index.ts';
 import type { SmallReleaseOptions } from './small-release.ts';
 import { writeSmallRelease } from './small-release.ts';
 
+const noEnforce = (line: string): string => line.replace('ipe.enforce=1', 'ipe.enforce=0');
+const openEnd = (line: string): string => line.replace(/ --$/, '');
+const allowAll = (text: string): string => text.replace('DEFAULT action=DENY', 'DEFAULT action=ALLOW');
+
 describe('offline verification', () => {
   let dir: Scratch;
   let ours: Keyring;
@@ -69,7 +73,7 @@ describe('offline verification', () => {
 
   test('the same bits against other certificates fail everywhere a signature is', async () => {
     const report = await verifyImage(dir.file('good'), { trust: foreign });
-    const failed = report.checks.filter(({ ok }) => !ok).map(({ id }) => id);
+    const failed = new Set(report.checks.filter(({ ok }) => !ok).map(({ id }) => id));
     for (const id of [
       'release-signature',
       'uki-signature',
@@ -77,7 +81,7 @@ describe('offline verification', () => {
       'root-hash-signature',
       'volume-signers',
     ]) {
-      assert.ok(failed.includes(id), id);
+      assert.ok(failed.has(id), id);
     }
   });
 
@@ -94,12 +98,9 @@ describe('offline verification', () => {
   });
 
   test('protections that are off are found although everything is signed', async () => {
-    const noEnforce = (line: string): string => line.replace('ipe.enforce=1', 'ipe.enforce=0');
     assert.deepEqual(await failures(await build({ commandLine: noEnforce })), ['cmdline-hardening']);
-    const open = (line: string): string => line.replace(/ --$/, '');
-    assert.deepEqual(await failures(await build({ commandLine: open })), ['cmdline-hardening']);
-    const allow = (text: string): string => text.replace('DEFAULT action=DENY', 'DEFAULT action=ALLOW');
-    assert.deepEqual(await failures(await build({ policy: allow })), ['ipe-decisions']);
+    assert.deepEqual(await failures(await build({ commandLine: openEnd })), ['cmdline-hardening']);
+    assert.deepEqual(await failures(await build({ policy: allowAll })), ['ipe-decisions']);
     assert.deepEqual(await failures(await build({ selinux: 'permissive' })), ['selinux']);
     const stranger = new Map([['guest', foreign.certificate('layers').der]]);
     assert.deepEqual(await failures(await build({ signers: stranger })), ['volume-signers']);

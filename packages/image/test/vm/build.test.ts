@@ -14,6 +14,13 @@ import type { ReleaseFolder } from '../../src/index.ts';
 const root = join(import.meta.dirname, '../../../..');
 const definition = join(root, 'definitions/container-host.yaml');
 
+function judged(t: TestContext, name: string, args: readonly string[]): void {
+  const tool = judge(name);
+  if (tool === undefined) return t.skip(noJudge(name));
+  const said = tool.run(args);
+  assert.equal(said.status, 0, said.stdout + said.stderr);
+}
+
 describe('the container host, built twice from one lock', { timeout: 20 * 60_000 }, () => {
   const folder = scratch('build');
   let release: ReleaseFolder;
@@ -59,12 +66,6 @@ describe('the container host, built twice from one lock', { timeout: 20 * 60_000
     assert.ok(sizeOf('uki.efi') <= 35e6, `the UKI has ${sizeOf('uki.efi')} bytes`);
   });
 
-  function judged(t: TestContext, name: string, args: readonly string[]): void {
-    const tool = judge(name);
-    if (tool === undefined) return t.skip(noJudge(name));
-    const said = tool.run(args);
-    assert.equal(said.status, 0, said.stdout + said.stderr);
-  }
   it('veritysetup agrees', (t) => {
     const { rootHash } = release;
     judged(t, 'veritysetup', ['verify', release.file('usr.erofs'), release.file('usr.verity'), rootHash]);
