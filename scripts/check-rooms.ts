@@ -19,7 +19,7 @@ const pureBuiltins = new Set(['node:buffer', 'node:crypto', 'node:util', 'node:z
 const impure =
   /\b(?:Date\.now|performance\.now|Math\.random|random(?:Bytes|UUID|Int|FillSync)|getRandomValues|process\.\w+|fetch\(|set(?:Timeout|Interval|Immediate)\()|\bnew Date\(\)/g;
 /** `console.log` and its like, but not a member that happens to be named console. */
-const printing = /(?<![.\w])console\.\w+|\bprocess\.std(?:out|err)\b/g;
+const printing = /(?<![.\w-])console\.\w+|\bprocess\.std(?:out|err)\b/g;
 
 interface Manifest {
   readonly exports?: Readonly<Record<string, string>>;
