@@ -120,6 +120,12 @@ if (unknown.length > 0) {
 
 const results: Result[] = [];
 using bench = createBench(root);
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    bench[Symbol.dispose]();
+    process.exit(1);
+  });
+}
 if (!json) process.stdout.write(`${machine()}\n`);
 for (const { figure } of chosen) {
   const result = await measure(figure, bench);
