@@ -43,14 +43,10 @@ function entriesOf(root: string): readonly ImageEntry[] {
 }
 
 const [folder = '', image = '', tree = '', salt = '', uuid = ''] = process.argv.slice(2);
-const entries = entriesOf(folder);
-const total = entries.reduce(
-  (sum, entry) => sum + (entry.type === 'file' && 'size' in entry.body ? (entry.body.size ?? 0) : 0),
-  0,
-);
+using builder = createTreeBuilder({ salt: fromHex(salt), uuid });
 const fd = openSync(image, 'w');
-using builder = createTreeBuilder({ salt: fromHex(salt), uuid, expectedSize: total, copyTo: { fd } });
-writeErofsImage(entries, {
+writeErofsImage(entriesOf(folder), {
+  fd,
   uuid: fromHex(uuid.replaceAll('-', '')),
   buildTime: 1_700_000_000,
   onChunk(offset, bytes) {
@@ -58,8 +54,8 @@ writeErofsImage(entries, {
     else builder.patch(offset / 4096, bytes);
   },
 });
-const { rootHash, geometry, pieces } = builder.finish();
 closeSync(fd);
+const { rootHash, geometry, pieces } = builder.finish();
 const out = openSync(tree, 'w');
 let at = geometry.hashOffset;
 for (const piece of pieces) {

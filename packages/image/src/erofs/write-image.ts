@@ -37,8 +37,8 @@ export interface WriteErofsOptions extends Pick<
   ErofsWriterOptions,
   'uuid' | 'buildTime' | 'buildTimeNsec' | 'volumeName' | 'blockSize' | 'tails'
 > {
-  /** Open for writing; without it nothing is written here, and whoever gets the chunks writes them. */
-  readonly fd?: number;
+  /** Open for writing. */
+  readonly fd: number;
   /** Where in the file the image starts. Bytes. */
   readonly position?: number;
   /**
@@ -61,7 +61,7 @@ export function writeErofsImage(entries: Iterable<ImageEntry>, options: WriteEro
   const sink = {
     write(offset: number, bytes: Uint8Array): void {
       onChunk?.(offset, bytes);
-      if (fd !== undefined) writeFully(fd, bytes, position + offset);
+      writeFully(fd, bytes, position + offset);
     },
   };
   const writer = new ErofsWriter(sink, { ...options, buffer: new Uint8Array(bufferSize) });

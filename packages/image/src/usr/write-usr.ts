@@ -44,17 +44,12 @@ export function writeUsr(tree: RootTree, options: WriteUsrOptions): WrittenUsr {
     (sum, entry) => sum + (entry.type === 'file' && 'size' in entry.body ? entry.body.size : 0),
     0,
   );
+  using verity = createTreeBuilder({ salt, uuid: uuidOf(salt), hashOffset: 0 });
   const fd = openSync(options.imagePath, 'wx');
+  let summary: ReturnType<typeof writeErofsImage>;
   try {
-    // Inside: its threads write to the file and have to be done before it is closed.
-    using verity = createTreeBuilder({
-      salt,
-      uuid: uuidOf(salt),
-      hashOffset: 0,
-      expectedSize: total,
-      copyTo: { fd },
-    });
-    const { size, inodes } = writeErofsImage(entries, {
+    summary = writeErofsImage(entries, {
+      fd,
       uuid: salt.subarray(0, 16),
       buildTime: sourceDateEpoch,
       volumeName: 'usr',
@@ -65,13 +60,13 @@ export function writeUsr(tree: RootTree, options: WriteUsrOptions): WrittenUsr {
         onProgress?.(Math.min(offset + bytes.length, total), total);
       },
     });
-    const { rootHash, geometry, pieces } = verity.finish();
     fsyncSync(fd);
-    writePieces(options.treePath, pieces);
-    return { rootHash, size, treeSize: geometry.hashEnd, inodes };
   } finally {
     closeSync(fd);
   }
+  const { rootHash, geometry, pieces } = verity.finish();
+  writePieces(options.treePath, pieces);
+  return { rootHash, size: summary.size, treeSize: geometry.hashEnd, inodes: summary.inodes };
 }
 
 function writePieces(path: string, pieces: readonly Uint8Array[]): void {
