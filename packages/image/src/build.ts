@@ -15,6 +15,7 @@ import { planHostDisk } from './disk/host-disk.ts';
 import { convertDisk } from './disk/convert.ts';
 import { ImageError } from './error.ts';
 import { createOutputFolder } from './files/output-folder.ts';
+import { hashFiles } from './files/hash.ts';
 import { openFileSource } from './files/source.ts';
 import { writeWhole } from './files/write.ts';
 import { commandLine, findKernel, ipePolicy, prepareHost, settleHost } from './host/index.ts';
@@ -176,10 +177,14 @@ export async function buildImage(options: BuildOptions): Promise<BuiltRelease> {
 
     await step(sink, { id: 'release', title: 'write the bill of materials and the manifest' }, async () => {
       await writeWhole(file('osguard.lock'), encodeLock(lock));
+      // Threads hash the disk while this one reads /usr for the bill.
+      const disk = hashFiles([file('disk.raw')]);
+      disk.catch(() => undefined);
       await writeSbom(file('sbom.spdx.json'), { definition, records, image: file('usr.erofs'), time });
       const { architecture } = definition;
       await writeManifest(output.path, {
         signer: signers.release,
+        hashed: await disk,
         facts: {
           name: definition.name,
           version: definition.version,
