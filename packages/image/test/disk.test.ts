@@ -43,7 +43,7 @@ test('a disk holds its partitions where its table says, and the same plan gives 
   assert.equal(partitionExtent(state, 512).size, 4 * mebibyte);
   assert.ok(statSync(dir.file('a')).blocks * 512 < 2 * mebibyte, 'empty space must stay a hole');
   const sgdisk = judge('sgdisk');
-  if (sgdisk === undefined) return t.diagnostic(noJudge('sgdisk'));
+  if (sgdisk === undefined) return t.skip(noJudge('sgdisk'));
   const said = sgdisk.run(['-v', dir.file('a')]);
   assert.match(said.stdout, /No problems found/);
 });

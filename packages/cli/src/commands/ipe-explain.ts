@@ -1,24 +1,15 @@
+import { ipeOperations } from '@osguard/formats/ipe';
 import type { Command } from '../command.ts';
 import { choiceOr, defineCommand, flag, needed, text } from '../command.ts';
 import { readIpeFile } from '../input.ts';
 import { printable } from '../render/paint.ts';
 import { UsageError } from '../report.ts';
 
-const operations = [
-  'EXECUTE',
-  'FIRMWARE',
-  'KMODULE',
-  'KEXEC_IMAGE',
-  'KEXEC_INITRAMFS',
-  'POLICY',
-  'X509_CERT',
-] as const;
-
 export const ipeExplain: Command = defineCommand({
   description: `Without options the file is an ordinary one on a writable disk (or anonymous memory). Exit status 0: allowed, 1: denied.`,
   options: {
     op: choiceOr('--op <operation>', 'what the kernel is asked to do with the file', {
-      choices: operations,
+      choices: ipeOperations,
       fallback: 'EXECUTE',
     }),
     bootVerified: flag('--boot-verified', 'the file lies in the initramfs'),
