@@ -10,7 +10,18 @@ import { isBuiltin } from 'node:module';
 import { dirname, join, relative, resolve } from 'node:path';
 
 /** Top to bottom: a room may import those before it. */
-export const rooms: readonly string[] = ['events', 'formats', 'keys', 'image', 'machine', 'cli'];
+export const rooms: readonly string[] = [
+  'events',
+  'formats',
+  'keys',
+  'tpm',
+  'image',
+  'layers',
+  'attest',
+  'node',
+  'machine',
+  'cli',
+];
 /** May import any room but cli; only tests may import it. */
 const testkit = 'testkit';
 
