@@ -1,0 +1,60 @@
+/** A policy as the verifier sees it: defaults filled in, files read, certificates parsed. */
+
+import type { Certificate } from '@osguard/formats/x509';
+
+export const policySchemaName = 'osguard/attest-policy/v1';
+
+export type ReleaseState = 'promoted' | 'deprecated' | 'revoked';
+
+export interface Policy {
+  readonly name: string;
+  readonly trust: {
+    /** Certificates an EK certificate's path must end at. Empty: no certificate is accepted. */
+    readonly endorsementRoots: readonly Certificate[];
+    /** Intermediate authorities; they prove nothing by themselves. */
+    readonly endorsementIntermediates: readonly Certificate[];
+    /** Node ids (SHA-256 of the EK's public area, lower-case hex) accepted without a certificate. */
+    readonly endorsementKeys: ReadonlySet<string>;
+    /** Whose signatures on release.json count. */
+    readonly release: readonly Certificate[];
+  };
+  readonly releases: readonly PolicyRelease[];
+  /** Older releases are refused, whatever their state; undefined: no such floor. */
+  readonly minimumVersion: string | undefined;
+  /** A node that ran a newer release before is refused an older one. */
+  readonly rollbackProtection: boolean;
+  readonly quote: {
+    /** Ascending, without repetition; bank SHA-256. */
+    readonly pcrs: readonly number[];
+    /** Milliseconds from the issue of the nonce to the judgement of the evidence. */
+    readonly maximumAge: number;
+    /** Milliseconds by which the clocks of verifier replicas may differ. */
+    readonly clockSkew: number;
+  };
+  readonly firmware: FirmwareRules;
+  readonly token: {
+    /** Milliseconds. */
+    readonly lifetime: number;
+  };
+}
+
+export interface PolicyRelease {
+  /** As written in the policy, relative to its folder: the release folder or a copy of its two signed files. */
+  readonly folder: string;
+  readonly state: ReleaseState;
+  /** Milliseconds since 1970; accepted from. */
+  readonly from: number | undefined;
+  /** Accepted until; a deprecated release has one. */
+  readonly until: number | undefined;
+}
+
+export interface FirmwareRules {
+  /** SHA-256 digests of images that dbx must refuse, lower-case hex. */
+  readonly dbx: readonly string[];
+  /** Firmware versions (text of EV_S_CRTM_VERSION) that are accepted; empty: any. */
+  readonly versions: readonly string[];
+  /** Accepted values of PCR 0, lower-case hex; empty: any. */
+  readonly pcr0: readonly string[];
+  /** SHA-256 digests of drivers and option ROMs (PCR 2) that may run; empty: none may. */
+  readonly drivers: readonly string[];
+}
