@@ -1,5 +1,5 @@
 /**
- * YAML text to a plain value plus the place of every node in it. Definitions are hostile input: one document, bounded
+ * YAML text to a plain value plus the place of every node in it. Definitions and policies are hostile input: one document, bounded
  * size and depth, no anchors, aliases, tags or merge keys (so nothing can multiply), JSON types only.
  */
 
@@ -26,7 +26,12 @@ export interface ReadDocument {
   readonly diagnostics: readonly Diagnostic[];
 }
 
-export function readDocument(text: string, file: string | undefined): ReadDocument {
+/** @param options.noun what the text is, for messages: `definition` unless told otherwise. */
+export function readDocument(
+  text: string,
+  file: string | undefined,
+  { noun = 'definition' }: { readonly noun?: string } = {},
+): ReadDocument {
   const diagnostics: Diagnostic[] = [];
   const lines = new LineCounter();
   const place = (offset: number): TextRange['start'] => {
@@ -49,7 +54,7 @@ export function readDocument(text: string, file: string | undefined): ReadDocume
   };
 
   if (text.length > largestDefinition) {
-    report('too-large', `a definition may have ${largestDefinition} characters; this one has ${text.length}`);
+    report('too-large', `a ${noun} may have ${largestDefinition} characters; this one has ${text.length}`);
     return { diagnostics };
   }
   const tooDeep = findTooDeep(text);
@@ -75,13 +80,17 @@ export function readDocument(text: string, file: string | undefined): ReadDocume
     report(code, yamlMessage(problem.message), rangeOf(problem.pos[0], problem.pos[1]));
   }
   refuseCleverness(document, (node, message) => {
-    report('yaml', message, node.range ? rangeOf(node.range[0], node.range[1]) : undefined);
+    report(
+      'yaml',
+      message.replace('in a definition', `in a ${noun}`),
+      node.range ? rangeOf(node.range[0], node.range[1]) : undefined,
+    );
   });
   if (diagnostics.length > 0) return { diagnostics };
   if (document.contents === null || !isMap(document.contents)) {
     report(
-      'not-a-definition',
-      'a definition is a YAML mapping of keys to values',
+      `not-a-${noun}`,
+      `a ${noun} is a YAML mapping of keys to values`,
       rangeOf(0, Math.min(text.length, 1)),
     );
     return { diagnostics };
