@@ -1,0 +1,32 @@
+/** The words of the protocol, for both ends: schemas, types, addresses, limits. Nothing here needs the service. */
+
+export { base64, nodeId, pcrValues, sha256Hex, time, word } from './fields.ts';
+export { limits } from './limits.ts';
+export { activationPath, paths, secretPath } from './paths.ts';
+export { reasonCodes, refusalSchema } from './reasons.ts';
+export type { ReasonCode, Refusal } from './reasons.ts';
+export {
+  activationAnswerSchema,
+  activationRequestSchema,
+  checkMessageSchema,
+  enrolmentAnswerSchema,
+  enrolmentRequestSchema,
+  evidenceAnswerSchema,
+  evidenceMessageSchema,
+  evidenceSchemaName,
+  nonceAnswerSchema,
+  nonceRequestSchema,
+} from './messages.ts';
+export type {
+  ActivationAnswer,
+  ActivationRequest,
+  CheckMessage,
+  EnrolmentAnswer,
+  EnrolmentRequest,
+  EvidenceAnswer,
+  EvidenceMessage,
+  NonceAnswer,
+  NonceRequest,
+} from './messages.ts';
+export { evidenceQualifyingData } from './qualifying-data.ts';
+export type { QualifyingDataParts } from './qualifying-data.ts';

@@ -1,0 +1,29 @@
+/** Where the verifier answers. Everything a node needs comes first. */
+
+export const paths = {
+  enrolments: '/v1/enrolments',
+  nonces: '/v1/nonces',
+  evidence: '/v1/evidence',
+  secrets: '/v1/secrets',
+  verdict: '/v1/verdict',
+  nodes: '/v1/nodes',
+  applicants: '/v1/applicants',
+  releases: '/v1/releases',
+  tokens: '/v1/tokens',
+  webhooks: '/v1/webhooks',
+  decisions: '/v1/decisions',
+  events: '/v1/events',
+  jwks: '/.well-known/jwks.json',
+  openapi: '/openapi.json',
+  health: '/healthz',
+  ready: '/readyz',
+  metrics: '/metrics',
+} as const;
+
+export function activationPath(enrolment: string): string {
+  return `${paths.enrolments}/${encodeURIComponent(enrolment)}/activation`;
+}
+
+export function secretPath(name: string): string {
+  return `${paths.secrets}/${encodeURIComponent(name)}`;
+}
