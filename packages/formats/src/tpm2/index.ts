@@ -1,0 +1,58 @@
+export { curveSizes, hashIds, hashSizes, isTpmHash, tpmAlg } from './algorithms.ts';
+export type { TpmCurve, TpmHash } from './algorithms.ts';
+export {
+  attributeNames,
+  encodeObjectAttributes,
+  objectAttributes,
+  parseObjectAttributes,
+} from './attributes.ts';
+export type { ObjectAttribute, ObjectAttributes } from './attributes.ts';
+export { encodeAttest, parseAttest, tpmGenerated } from './attest.ts';
+export type { Attest, CertifyAttest, ClockInfo, CreationAttest, QuoteAttest } from './attest.ts';
+export { commandCodes } from './command-codes.ts';
+export type { CommandName } from './command-codes.ts';
+export { handleRange, tpmHandle } from './handles.ts';
+export { handleName, publicAreaName, qualifiedName } from './name.ts';
+export { encodePcrSelections, parsePcrSelections, pcrSelectionDigest } from './pcr-selection.ts';
+export type { PcrBanks, PcrSelection } from './pcr-selection.ts';
+export {
+  emptyPolicy,
+  policyAuthorizeDigest,
+  policyAuthValueDigest,
+  policyOrDigest,
+  policyPcrDigest,
+  policySecretDigest,
+} from './policy.ts';
+export type { PolicyDigestOptions } from './policy.ts';
+export {
+  encodePublicArea,
+  encodeSizedPublicArea,
+  parsePublicArea,
+  parseSizedPublicArea,
+} from './public-area.ts';
+export type {
+  TpmEccPublic,
+  TpmEccScheme,
+  TpmKeyedHashPublic,
+  TpmPublic,
+  TpmRsaPublic,
+  TpmRsaScheme,
+  TpmScheme,
+  TpmSymmetric,
+} from './public-area.ts';
+export { keyFieldsOf, publicAreaSpki, publicKeyOf } from './public-key.ts';
+export type { TpmKeyFields } from './public-key.ts';
+export { encodeTpmSignature, parseTpmSignature, verifyTpmSignature } from './signature.ts';
+export type { TpmEcdsaSignature, TpmRsaSignature, TpmSignature } from './signature.ts';
+export {
+  akTemplateP256,
+  ekChainIndices,
+  ekPolicyASha256,
+  ekPolicyBSha256,
+  ekPolicyBSha384,
+  ekProfiles,
+  ekTemplateP256,
+  ekTemplateRsa2048,
+  srkTemplateP256,
+} from './templates.ts';
+export type { EkProfile } from './templates.ts';
