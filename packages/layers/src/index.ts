@@ -1,1 +1,11 @@
-export {};
+export { convertLayer } from './convert/convert-layer.ts';
+export type {
+  ConvertedLayer,
+  ConvertLayerOptions,
+  DiffId,
+  DroppedXattr,
+  LayerCompression,
+  LayerLimits,
+} from './convert/types.ts';
+export { LayerError } from './error.ts';
+export type { LayerErrorCode } from './error.ts';

@@ -1,0 +1,63 @@
+/** What a conversion is asked for and what it gives: docs/layer-format.md. */
+
+import type { RootHash } from '@osguard/formats/verity';
+
+/** Digest of a layer's uncompressed tar, as image configurations list them. */
+export type DiffId = `sha256:${string}`;
+
+export type LayerCompression = 'none' | 'gzip' | 'zstd';
+
+/** Bounds of what an archive may make this process do; what exceeds one is refused with `layer-too-large`. */
+export interface LayerLimits {
+  /** Of the uncompressed tar. Bytes; 64 GiB unless given. */
+  readonly maxTarSize: number;
+  /**
+   * What names, link targets, attributes and inodes may take in memory: 256 bytes each inode or name, and the bytes
+   * of the texts and values. Bytes; 1 GiB unless given, which is about three million files.
+   */
+  readonly maxMetadata: number;
+}
+
+export interface ConvertLayerOptions {
+  /** The image appears here whole or not at all; a file of that name is replaced. */
+  readonly output: string;
+  /** Of the layer's descriptor. Refused when it says what is not readable here; the bytes say how it is compressed. */
+  readonly mediaType?: string;
+  /** When given, another archive is refused (`digest`) before anything appears under the output's name. */
+  readonly diffId?: DiffId;
+  /** Bytes the source will give, roughly: for progress, and so that threads start at once. */
+  readonly sourceSize?: number;
+  readonly limits?: Partial<LayerLimits>;
+  /** Threads in all, one per core unless given. */
+  readonly threads?: number;
+  readonly signal?: AbortSignal;
+  /** Bytes of the source read so far. Called every few milliseconds at most. */
+  readonly onProgress?: (done: number, total: number | undefined) => void;
+}
+
+export interface DroppedXattr {
+  /** For example `security.selinux`. */
+  readonly name: string;
+  /** How many entries had it. */
+  readonly count: number;
+}
+
+export interface ConvertedLayer {
+  /** Of the rules in docs/layer-format.md. */
+  readonly formatVersion: 1;
+  readonly rootHash: RootHash;
+  readonly diffId: DiffId;
+  /** How the source was compressed. */
+  readonly compression: LayerCompression;
+  /** Bytes of the uncompressed tar. */
+  readonly tarSize: number;
+  /** Bytes of the EROFS image: what the tree protects. */
+  readonly dataSize: number;
+  /** Where in the file the dm-verity superblock begins, for veritysetup's --hash-offset. The same as `dataSize`. */
+  readonly hashOffset: number;
+  /** Bytes of the whole file: image, superblock, tree. */
+  readonly size: number;
+  readonly inodes: number;
+  /** Attributes the format leaves out, by name. */
+  readonly dropped: readonly DroppedXattr[];
+}
