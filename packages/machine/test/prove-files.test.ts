@@ -22,6 +22,12 @@ describe('command lines of the control boots', () => {
     );
   });
 
+  it('hand no signature of /usr to a kernel that cannot know its signer', () => {
+    const older = unprotectedCommandLine(line.replace(' dm_verity.keyring_unsealed=1', ''));
+    assert.ok(!older.includes('root-hash-signature'), older);
+    assert.ok(older.startsWith('usrhash=ab lsm='), older);
+  });
+
   it('unlock SELinux alone', () => {
     const expected = line.replace(' enforcing=1', '').replace(' --', ' enforcing=0 --');
     assert.equal(unlockedCommandLine(line), expected);

@@ -6,8 +6,13 @@ const protections =
 
 /** SELinux and IPE watch only, lockdown and Yama are not there, modules and volumes need no signature. */
 export function unprotectedCommandLine(line: string): string {
-  const kept = argumentsOf(line)
+  const given = argumentsOf(line);
+  // Before Linux 7.0 the signer of /usr is known from the firmware's db alone, and without Secure Boot there is none:
+  // a signature that is handed over and cannot be checked is refused.
+  const signerKnown = given.includes('dm_verity.keyring_unsealed=1');
+  const kept = given
     .filter((argument) => !protections.test(argument))
+    .filter((argument) => signerKnown || !argument.startsWith('systemd.verity_usr_options='))
     .map((argument) =>
       argument
         .replace(/^lsm=.*/, 'lsm=landlock,safesetid,ipe,selinux')
