@@ -1,8 +1,21 @@
-/** Certificates of roles: self-signed, end entity, digitalSignature only. */
+/** Certificates of roles: self-signed; end entity with digitalSignature only, or an authority over end entities. */
 
 import { createHash } from 'node:crypto';
-import { derBitString, derElement, derOctetString, derOid, derSequence } from '@osguard/formats/der';
-import { codeSigning, extensionOids, keyUsageDigitalSignature } from '@osguard/formats/x509';
+import {
+  derBitString,
+  derBoolean,
+  derElement,
+  derInteger,
+  derOctetString,
+  derOid,
+  derSequence,
+} from '@osguard/formats/der';
+import {
+  codeSigning,
+  extensionOids,
+  keyUsageAuthority,
+  keyUsageDigitalSignature,
+} from '@osguard/formats/x509';
 import type { CertificateRequest } from '@osguard/formats/x509';
 import { roleFacts } from './roles.ts';
 import type { KeyRole } from './roles.ts';
@@ -18,15 +31,27 @@ export interface RoleCertificateOptions {
   readonly publicKey: Uint8Array;
 }
 
+/** RFC 7093 section 2 method 1: the leftmost 160 bits of the SHA-256 of the key. */
+export function keyIdentifierOf(publicKey: Uint8Array): Uint8Array {
+  return createHash('sha256').update(publicKey).digest().subarray(0, 20);
+}
+
 export function roleCertificateRequest(role: KeyRole, options: RoleCertificateOptions): CertificateRequest {
-  // RFC 7093 section 2 method 1: the leftmost 160 bits of the SHA-256 of the key.
-  const keyIdentifier = createHash('sha256').update(options.publicKey).digest().subarray(0, 20);
+  const keyIdentifier = keyIdentifierOf(options.publicKey);
+  const authority = roleFacts[role].authority === true;
   const extensions: CertificateRequest['extensions'][number][] = [
-    { oid: extensionOids.basicConstraints, critical: true, value: derSequence() },
+    {
+      oid: extensionOids.basicConstraints,
+      critical: true,
+      // pathLenConstraint 0: no further authority below.
+      value: authority ? derSequence(derBoolean(true), derInteger(0)) : derSequence(),
+    },
     {
       oid: extensionOids.keyUsage,
       critical: true,
-      value: derBitString(Uint8Array.of(keyUsageDigitalSignature), 7),
+      value: authority
+        ? derBitString(Uint8Array.of(keyUsageAuthority), 1)
+        : derBitString(Uint8Array.of(keyUsageDigitalSignature), 7),
     },
     { oid: extensionOids.subjectKeyIdentifier, critical: false, value: derOctetString(keyIdentifier) },
     {

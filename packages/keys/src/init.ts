@@ -7,12 +7,13 @@
  */
 
 import { generateKeyPair, randomBytes, sign } from 'node:crypto';
-import { mkdir, mkdtemp, open, readdir, rename, rm } from 'node:fs/promises';
+import { link, mkdir, mkdtemp, open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { encodePem, planCertificate } from '@osguard/formats/x509';
 import { roleCertificateRequest } from './certificate.ts';
 import { KeysError } from './error.ts';
+import { loadKeyring } from './keyring.ts';
 import { keyRoles, roleFacts } from './roles.ts';
 import type { KeyRole } from './roles.ts';
 
@@ -36,24 +37,21 @@ export interface InitKeysOptions {
   readonly signal?: AbortSignal;
 }
 
-/**
- * Makes the folder with one key and certificate a role.
- * @throws KeysError `exists` when the folder is there and holds anything.
- */
-export async function initKeys(directory: string, options: InitKeysOptions = {}): Promise<void> {
-  const target = resolve(directory);
-  const {
-    name = 'osguard',
-    roles = keyRoles,
-    validDays = 3650,
-    now = Date.now,
-    random = randomBytes,
-  } = options;
+interface Prepared {
+  readonly target: string;
+  readonly roles: readonly KeyRole[];
+  readonly options: InitKeysOptions;
+}
+
+/** Writes the roles into a folder of its own beside `target`, and gives it to `place`. */
+async function makeAside(
+  { target, roles, options }: Prepared,
+  place: (partial: string) => Promise<void>,
+): Promise<void> {
+  const { name = 'osguard', validDays = 3650, now = Date.now, random = randomBytes } = options;
   if (name === '' || name.length > 50) {
     throw new KeysError('invalid', `name for the certificates: 1 to 50 characters, not ${name.length}`);
   }
-  await assertAbsentOrEmpty(target);
-  await mkdir(dirname(target), { recursive: true });
   // mkdtemp makes it 0700.
   const partial = await mkdtemp(join(dirname(target), `${basename(target)}.partial-`));
   try {
@@ -65,11 +63,66 @@ export async function initKeys(directory: string, options: InitKeysOptions = {})
       await writeRole(partial, role, { name, rsaBits, notBefore, notAfter, serial: newSerial(random) });
     }
     await syncFolder(partial);
-    await renameOver(partial, target);
-    await syncFolder(dirname(target));
+    await place(partial);
   } catch (error) {
     await rm(partial, { recursive: true, force: true });
     throw error;
+  }
+}
+
+/**
+ * Makes the folder with one key and certificate a role.
+ * @throws KeysError `exists` when the folder is there and holds anything.
+ */
+export async function initKeys(directory: string, options: InitKeysOptions = {}): Promise<void> {
+  const target = resolve(directory);
+  await assertAbsentOrEmpty(target);
+  await mkdir(dirname(target), { recursive: true });
+  await makeAside({ target, roles: options.roles ?? keyRoles, options }, async (partial) => {
+    await renameOver(partial, target);
+    await syncFolder(dirname(target));
+  });
+}
+
+/**
+ * Makes keys for the roles that have no certificate in a folder that is there, for example one made before the role
+ * existed. What is there stays as it is.
+ * @returns the roles that were added
+ * @throws KeysError `missing` when there is no such folder, `exists` when a file of a role is in the way.
+ */
+export async function addMissingKeys(
+  directory: string,
+  options: InitKeysOptions = {},
+): Promise<readonly KeyRole[]> {
+  const target = resolve(directory);
+  const present = new Set((await loadKeyring(target)).entries.map(({ role }) => role));
+  const roles = (options.roles ?? keyRoles).filter((role) => !present.has(role));
+  if (roles.length === 0) return [];
+  await makeAside({ target, roles, options }, async (partial) => {
+    for (const role of roles) {
+      // The certificate last: a role is there when its certificate is.
+      for (const ending of ['key', 'der', 'crt']) await linkNew(partial, target, `${role}.${ending}`);
+    }
+    await syncFolder(target);
+    await rm(partial, { recursive: true, force: true });
+  });
+  return roles;
+}
+
+/** Unlike rename, link never replaces a file. */
+async function linkNew(from: string, to: string, leaf: string): Promise<void> {
+  try {
+    await link(join(from, leaf), join(to, leaf));
+  } catch (cause) {
+    if (!isErrno(cause, ['EEXIST'])) throw cause;
+    throw new KeysError(
+      'exists',
+      `${join(to, leaf)} is there without a certificate ${leaf.split('.')[0]}.crt`,
+      {
+        hint: 'keys are never overwritten: move it away first',
+        cause,
+      },
+    );
   }
 }
 

@@ -71,7 +71,7 @@ function keyring(directory: string, entries: readonly KeyringEntry[]): Keyring {
     const entry = entries.find((each) => each.role === role && each.name === name);
     if (entry !== undefined) return entry;
     throw new KeysError('missing', `${directory}: no certificate ${name}.crt`, {
-      hint: `put the certificate of the role ${role} there`,
+      hint: `put the certificate of the role ${role} there, or: osguard keys init --dir ${directory} --add-missing`,
     });
   }
   return {

@@ -1,14 +1,24 @@
 /**
  * Who may sign what. One role, one certificate, named in its common name; a role never signs another's things.
  *
- * Certificates are self-signed and not authorities: firmware, kernel keyrings and TPM policies trust exact
- * certificates or keys, so an authority above them would only be one more key that could make new signers.
+ * Certificates are self-signed and, but for the verifier's, not authorities: firmware, kernel keyrings and TPM
+ * policies trust exact certificates or keys, so an authority above them would only be one more key that could make
+ * new signers. The verifier's is one because its servers come and go, and hosts carry this certificate in /usr.
  */
 
 import type { Certificate } from '@osguard/formats/x509';
 import { KeysError } from './error.ts';
 
-export const keyRoles = ['platform', 'exchange', 'boot', 'usr', 'layers', 'release', 'measure'] as const;
+export const keyRoles = [
+  'platform',
+  'exchange',
+  'boot',
+  'usr',
+  'layers',
+  'release',
+  'measure',
+  'verifier',
+] as const;
 
 export type KeyRole = (typeof keyRoles)[number];
 
@@ -24,6 +34,8 @@ export interface RoleFacts {
    */
   readonly rsaBits: 2048 | 3072;
   readonly codeSigning: boolean;
+  /** Signs certificates, of end entities only. */
+  readonly authority?: boolean;
 }
 
 const bootAbuse = 'sign a UKI that boots, an IPE policy the kernel loads, and a volume that opens as signed';
@@ -78,6 +90,16 @@ export const roleFacts: Readonly<Record<KeyRole, RoleFacts>> = {
     abuse: sameAbuse('unseal secrets on a host that booted something else'),
     rsaBits: 2048,
     codeSigning: false,
+  },
+  verifier: {
+    signs: "TLS certificates of the verifier's servers",
+    trustedBy: 'attestation agents inside hosts, operators of the verifier',
+    abuse: sameAbuse(
+      'stand in for the verifier: read evidence, hand hosts false secrets; cannot make a host boot',
+    ),
+    rsaBits: 3072,
+    codeSigning: false,
+    authority: true,
   },
 };
 

@@ -28,11 +28,19 @@ export interface CertificateRequest {
   readonly keyKind: KeyKind;
   /** Of the certificate's own signature. */
   readonly digestAlgorithm: DigestAlgorithm;
+  /** Who signs; the certificate's own key unless told otherwise. */
+  readonly issuer?: CertificateIssuer;
   readonly extensions: readonly {
     readonly oid: string;
     readonly critical: boolean;
     readonly value: Uint8Array;
   }[];
+}
+
+export interface CertificateIssuer {
+  /** Subject name of the issuer's certificate, DER. */
+  readonly name: Uint8Array;
+  readonly keyKind: KeyKind;
 }
 
 export interface CertificatePlan {
@@ -42,7 +50,7 @@ export interface CertificatePlan {
   finish(signature: Uint8Array): Uint8Array<ArrayBuffer>;
 }
 
-/** A self-issued certificate: subject and issuer are one. */
+/** A certificate; self-issued, so that subject and issuer are one, unless the request names an issuer. */
 export function planCertificate(request: CertificateRequest): CertificatePlan {
   const { serial } = request;
   if (serial.length === 0 || serial.length > 20 || serial.every((octet) => octet === 0)) {
@@ -51,8 +59,9 @@ export function planCertificate(request: CertificateRequest): CertificatePlan {
   if (serial.length === 20 && (serial[0] ?? 0) >= 0x80) {
     throw new FormatError('not-encodable', 'serial number: more than 20 octets when encoded as positive');
   }
-  const algorithm = signatureAlgorithm(request.keyKind, request.digestAlgorithm);
   const name = encodeCommonName(request.commonName);
+  const issuer = request.issuer ?? { name, keyKind: request.keyKind };
+  const algorithm = signatureAlgorithm(issuer.keyKind, request.digestAlgorithm);
   const extensions = request.extensions.map(({ oid, critical, value }) =>
     critical
       ? derSequence(derOid(oid), derBoolean(true), derOctetString(value))
@@ -62,7 +71,7 @@ export function planCertificate(request: CertificateRequest): CertificatePlan {
     derContext(0, derInteger(2)),
     derInteger(serial),
     algorithm,
-    name,
+    issuer.name,
     derSequence(derTime(request.notBefore), derTime(request.notAfter)),
     name,
     request.publicKey,
@@ -79,13 +88,18 @@ export function signatureAlgorithm(key: KeyKind, digest: DigestAlgorithm): Uint8
 
 /** Bits of KeyUsage (RFC 5280 section 4.2.1.3) that role certificates use. */
 export const keyUsageDigitalSignature = 0x80;
+/** keyCertSign and cRLSign. */
+export const keyUsageAuthority = 0x06;
 
 export const extensionOids = {
   subjectKeyIdentifier: '2.5.29.14',
   keyUsage: '2.5.29.15',
+  subjectAltName: '2.5.29.17',
   basicConstraints: '2.5.29.19',
   authorityKeyIdentifier: '2.5.29.35',
   extendedKeyUsage: '2.5.29.37',
 } as const;
 
+export const serverAuthentication = '1.3.6.1.5.5.7.3.1';
+export const clientAuthentication = '1.3.6.1.5.5.7.3.2';
 export const codeSigning = '1.3.6.1.5.5.7.3.3';

@@ -1,13 +1,16 @@
 export { parseCertificate, readAlgorithm } from './certificate.ts';
 export type { Certificate, CertificateExtension } from './certificate.ts';
 export {
+  clientAuthentication,
   codeSigning,
   extensionOids,
+  keyUsageAuthority,
   keyUsageDigitalSignature,
   planCertificate,
+  serverAuthentication,
   signatureAlgorithm,
 } from './encode.ts';
-export type { CertificatePlan, CertificateRequest } from './encode.ts';
+export type { CertificateIssuer, CertificatePlan, CertificateRequest } from './encode.ts';
 export { commonName, encodeCommonName, formatName, parseName } from './name.ts';
 export type { NameAttribute } from './name.ts';
 export {
