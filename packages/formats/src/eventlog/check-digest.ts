@@ -1,0 +1,59 @@
+/**
+ * Whether an event's digest is what its data says. Of most types the digest covers something that is not in the log
+ * (an image, a table), so their data is a comment and never evidence; of the others the data is proved by the digest.
+ */
+
+import { equalBytes } from '../bytes/index.ts';
+import type { PcrBank } from './algorithms.ts';
+import { bankFacts } from './algorithms.ts';
+import { parseEventData } from './event-data.ts';
+import type { LogEvent } from './parse.ts';
+import { digestOf } from './replay.ts';
+import { eventTypes } from './types.ts';
+import { encodeVariableData } from './variable-data.ts';
+
+/** `unrelated`: the digest of this type covers something else than the data in the log. */
+export type DigestCheck = 'matches' | 'differs' | 'unrelated';
+
+/** Types whose digest covers the whole event data (Firmware Profile 1.06, table 27). */
+const overData: ReadonlySet<number> = new Set([
+  eventTypes.EV_SEPARATOR,
+  eventTypes.EV_ACTION,
+  eventTypes.EV_EFI_ACTION,
+  eventTypes.EV_OMIT_BOOT_DEVICE_EVENTS,
+  eventTypes.EV_S_CRTM_VERSION,
+  eventTypes.EV_EFI_VARIABLE_DRIVER_CONFIG,
+  eventTypes.EV_EFI_VARIABLE_BOOT2,
+  eventTypes.EV_EFI_VARIABLE_AUTHORITY,
+  eventTypes.EV_EFI_GPT_EVENT,
+]);
+
+/** `unrelated` when the event has no digest of this bank too. @throws FormatError for data that does not parse */
+export function checkEventDigest(event: LogEvent, bank: PcrBank): DigestCheck {
+  const digest = event.digests[bank];
+  if (digest === undefined) return 'unrelated';
+  const facts = bankFacts(bank);
+  const covers = (bytes: Uint8Array): boolean => equalBytes(digestOf(facts, bytes), digest);
+  if (event.type === eventTypes.EV_NO_ACTION) {
+    return digest.every((byte) => byte === 0) ? 'matches' : 'differs';
+  }
+  if (event.type === eventTypes.EV_EFI_VARIABLE_BOOT) {
+    // The value alone in early firmware and in edk2, the whole structure elsewhere.
+    if (covers(event.data)) return 'matches';
+    const data = parseEventData(event);
+    return data.kind === 'variable' && covers(data.value) ? 'matches' : 'differs';
+  }
+  if (!overData.has(event.type)) return 'unrelated';
+  return coveredForms(event).some(covers) ? 'matches' : 'differs';
+}
+
+/** The data, and the data without what some firmware logs behind it: the NUL of a string, padding of a variable. */
+function coveredForms(event: LogEvent): readonly Uint8Array[] {
+  const whole = event.data;
+  if (event.type === eventTypes.EV_EFI_ACTION || event.type === eventTypes.EV_ACTION) {
+    return whole.at(-1) === 0 ? [whole, whole.subarray(0, -1)] : [whole];
+  }
+  if (event.type !== eventTypes.EV_EFI_VARIABLE_AUTHORITY) return [whole];
+  const data = parseEventData(event);
+  return data.kind === 'variable' ? [whole, encodeVariableData(data)] : [whole];
+}
