@@ -13,6 +13,8 @@ export type SnapshotterErrorCode =
   | 'precondition'
   /** The request itself is wrong. */
   | 'bad-request'
+  /** Somebody else's work; containerd then asks the next in line. */
+  | 'not-implemented'
   /** No signature of a layer was found. */
   | 'layer-unsigned'
   /** What was found does not belong to this layer. */
@@ -29,6 +31,7 @@ const codes: Readonly<Record<SnapshotterErrorCode, Code>> = {
   'already-exists': Code.AlreadyExists,
   precondition: Code.FailedPrecondition,
   'bad-request': Code.InvalidArgument,
+  'not-implemented': Code.Unimplemented,
   'layer-unsigned': Code.FailedPrecondition,
   'layer-mismatch': Code.FailedPrecondition,
   'layer-revoked': Code.FailedPrecondition,

@@ -1,0 +1,190 @@
+/**
+ * The verity images of layers on /var. A file appears under its root hash only when it is whole; whether it is what its
+ * name says, the kernel decides whenever it is opened.
+ */
+
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { SnapshotterError } from './error.ts';
+import type { Metadata } from './metadata.ts';
+import type { Layer } from './model.ts';
+import type { LayerFiles, Volumes } from './volumes.ts';
+
+/** A verity image in a file of the incoming folder, not yet looked at by the kernel. */
+export interface IncomingLayer {
+  readonly image: string;
+  readonly rootHash: string;
+  readonly diffId: string;
+  readonly size: number;
+  readonly hashOffset: number;
+  /** Detached PKCS#7, DER, the likeliest first; none only with `mode: audit`. */
+  readonly signatures: readonly Uint8Array[];
+}
+
+export interface LayerStoreOptions {
+  /** Folder of this store. */
+  readonly folder: string;
+  readonly metadata: Metadata;
+  readonly volumes: Volumes;
+  /** `mode: audit` of the signed definition: layers without signature are opened, and said so. */
+  readonly audit: boolean;
+  readonly log: (message: string) => void;
+}
+
+export class LayerStore {
+  readonly #options: LayerStoreOptions;
+  readonly #busy = new Map<number, Promise<unknown>>();
+
+  constructor(options: LayerStoreOptions) {
+    this.#options = options;
+  }
+
+  /** Where images are written before they have a name. */
+  get incoming(): string {
+    return join(this.#options.folder, 'incoming');
+  }
+
+  /** Makes the folders, and removes what an earlier process left half done. */
+  async start(): Promise<void> {
+    await rm(this.incoming, { recursive: true, force: true });
+    await mkdir(this.incoming, { recursive: true, mode: 0o700 });
+    const { folder, metadata, volumes } = this.#options;
+    const known = new Map(metadata.layers().map((layer) => [layer.id, layer]));
+    for (const id of await volumes.opened()) if (!known.has(id)) await volumes.close(id);
+    const names = new Set([...known.values()].map((layer) => layer.rootHash));
+    for (const name of await readdir(folder)) {
+      if (name !== 'incoming' && !names.has(name)) {
+        await rm(join(folder, name), { recursive: true, force: true });
+      }
+    }
+  }
+
+  /**
+   * Takes an image in and has the kernel open it. Afterwards it is one of the store's layers, or nothing is left of it.
+   * @throws SnapshotterError `layer-unsigned`, `layer-refused`, `layer-mismatch`.
+   */
+  async add(incoming: IncomingLayer): Promise<Layer> {
+    const { metadata, volumes, audit, log } = this.#options;
+    const known = metadata.layers().find((layer) => layer.rootHash === incoming.rootHash);
+    if (known !== undefined && (await this.#opens(known))) {
+      await rm(incoming.image, { force: true });
+      return known;
+    }
+    const { signatures } = incoming;
+    if (signatures.length === 0 && !audit) {
+      throw new SnapshotterError('layer-unsigned', `layer ${incoming.diffId} has no signature`);
+    }
+    const record = {
+      rootHash: incoming.rootHash,
+      diffId: incoming.diffId,
+      size: incoming.size,
+      hashOffset: incoming.hashOffset,
+    };
+    await this.#place(incoming);
+    let refusal: unknown;
+    for (const signature of signatures.length === 0 ? [undefined] : signatures) {
+      await this.#placeSignature(incoming.rootHash, signature);
+      const layer = metadata.addLayer({ ...record, signed: signature !== undefined });
+      try {
+        await this.#exclusive(layer.id, () => volumes.open(layer, this.#filesOf(layer)));
+        if (!layer.signed) log(`layer ${layer.diffId} is NOT signed; mounted because layers.mode is audit`);
+        return layer;
+      } catch (error) {
+        refusal = error;
+        metadata.forgetLayer(layer.id);
+      }
+    }
+    await rm(this.#folderOf(incoming.rootHash), { recursive: true, force: true });
+    throw refusal;
+  }
+
+  /** Mounts the layer unless it is. @returns its folder. */
+  open(layer: Layer): Promise<string> {
+    const { volumes } = this.#options;
+    return this.#exclusive(layer.id, () => volumes.open(layer, this.#filesOf(layer)));
+  }
+
+  /** Unmounts and deletes layers on which no snapshot stands. One still in use stays for the next time. */
+  async collect(): Promise<void> {
+    const { metadata, volumes, log } = this.#options;
+    for (const layer of metadata.unusedLayers()) {
+      await this.#exclusive(layer.id, async () => {
+        try {
+          await volumes.close(layer.id);
+        } catch (error) {
+          log(`layer ${layer.diffId} stays: ${error instanceof Error ? error.message : String(error)}`);
+          return;
+        }
+        if (metadata.forgetLayer(layer.id)) {
+          await rm(this.#folderOf(layer.rootHash), { recursive: true, force: true });
+        }
+      });
+    }
+  }
+
+  async #opens(layer: Layer): Promise<boolean> {
+    try {
+      await this.open(layer);
+      return true;
+    } catch (error) {
+      this.#options.log(
+        `the stored image of layer ${layer.diffId} no longer opens and is replaced: ${String(error)}`,
+      );
+      return false;
+    }
+  }
+
+  #folderOf(rootHash: string): string {
+    return join(this.#options.folder, rootHash);
+  }
+
+  #filesOf(layer: Layer): LayerFiles {
+    const folder = this.#folderOf(layer.rootHash);
+    return {
+      image: join(folder, 'layer.erofs'),
+      signature: layer.signed ? join(folder, 'layer.p7s') : undefined,
+    };
+  }
+
+  async #place({ image, rootHash, size }: IncomingLayer): Promise<void> {
+    const found = await stat(image);
+    if (found.size !== size) {
+      throw new SnapshotterError('layer-mismatch', `the image has ${found.size} bytes instead of ${size}`);
+    }
+    const folder = this.#folderOf(rootHash);
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await sync(image);
+    await rename(image, join(folder, 'layer.erofs'));
+    await sync(folder);
+  }
+
+  async #placeSignature(rootHash: string, signature: Uint8Array | undefined): Promise<void> {
+    if (signature === undefined) return;
+    const path = join(this.#folderOf(rootHash), 'layer.p7s');
+    const aside = `${path}.new`;
+    {
+      await using file = await open(aside, 'w', 0o600);
+      await file.writeFile(signature);
+      await file.sync();
+    }
+    await rename(aside, path);
+  }
+
+  /** One after the other for each layer; different layers at once. */
+  async #exclusive<T>(id: number, work: () => Promise<T>): Promise<T> {
+    const before = this.#busy.get(id) ?? Promise.resolve();
+    const next = before.then(work, work);
+    const settled = next.catch(() => undefined);
+    this.#busy.set(id, settled);
+    try {
+      return await next;
+    } finally {
+      if (this.#busy.get(id) === settled) this.#busy.delete(id);
+    }
+  }
+}
+
+async function sync(path: string): Promise<void> {
+  await using file = await open(path, 'r');
+  await file.sync();
+}
