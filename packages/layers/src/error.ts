@@ -11,7 +11,25 @@ export type LayerErrorCode =
   /** A media type nobody here can read, for example an encrypted layer. */
   | 'media-type'
   /** What came is not what its digest, diff ID or root hash says. */
-  | 'digest';
+  | 'digest'
+  /** A reference, option or file on the command line or in a configuration is not what it has to be. */
+  | 'input'
+  /** No such tag, manifest, blob or file. */
+  | 'not-found'
+  /** A registry wants credentials, and there are none or they are wrong. */
+  | 'unauthorized'
+  /** A registry knows who asks and says no. */
+  | 'denied'
+  /** A registry cannot be reached: name, network, TLS. */
+  | 'unreachable'
+  /** What was asked would send content or credentials over a connection anybody could change. */
+  | 'insecure'
+  /** A registry, or the files of a layout or an archive, break the rules of their format. */
+  | 'registry'
+  /** This place can only be read from. */
+  | 'read-only'
+  /** A credential helper failed. */
+  | 'credential-helper';
 
 export class LayerError extends OsguardError<LayerErrorCode> {
   override readonly name = 'LayerError';

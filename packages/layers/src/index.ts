@@ -2,10 +2,10 @@ export { convertLayer } from './convert/convert-layer.ts';
 export type {
   ConvertedLayer,
   ConvertLayerOptions,
-  DiffId,
   DroppedXattr,
   LayerCompression,
   LayerLimits,
 } from './convert/types.ts';
 export { LayerError } from './error.ts';
 export type { LayerErrorCode } from './error.ts';
+export type { DiffId } from '@osguard/formats/layer';

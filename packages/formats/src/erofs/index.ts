@@ -5,6 +5,7 @@ export type {
   ErofsFill,
   ErofsMetadata,
   ErofsOtherEntry,
+  ErofsProbe,
   ErofsSummary,
   ErofsWriterOptions,
 } from './writer.ts';
@@ -13,7 +14,7 @@ export { memoryTailStore } from './tails.ts';
 export type { TailStore } from './tails.ts';
 export type { ErofsType } from './layout.ts';
 export { ErofsImage, readErofs } from './reader.ts';
-export type { ErofsLimits, ErofsNode, ErofsWalkEntry } from './reader.ts';
+export type { ErofsExtent, ErofsLimits, ErofsNode, ErofsWalkEntry } from './reader.ts';
 export type { ParsedEntry as ErofsDirectoryEntry } from './directory.ts';
 export type { ErofsSuperblock } from './superblock.ts';
 export type { DeviceNumber } from './inode.ts';

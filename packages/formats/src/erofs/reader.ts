@@ -40,6 +40,12 @@ export interface ErofsWalkEntry {
   readonly node: ErofsNode;
 }
 
+/** Bytes of a file that follow each other in the source. */
+export interface ErofsExtent {
+  readonly offset: number;
+  readonly size: number;
+}
+
 export interface ErofsLimits {
   /** Directories inside directories. */
   readonly depth: number;
@@ -193,6 +199,24 @@ export class ErofsImage {
     for (let at = 0; at < node.size; at += pieceSize) {
       yield this.read(node, at, Math.min(pieceSize, node.size - at));
     }
+  }
+
+  /**
+   * Where the bytes of a file lie in the source, in order; undefined when it has holes or is in more than `most` pieces.
+   */
+  extents(node: ErofsNode, most: number = 64): readonly ErofsExtent[] | undefined {
+    const map = this.#content(node);
+    const extents: { offset: number; size: number }[] = [];
+    for (let position = 0; position < node.size;) {
+      const { at, length } = map(position);
+      if (at === undefined) return undefined;
+      const last = extents.at(-1);
+      if (last !== undefined && last.offset + last.size === at) last.size += length;
+      else extents.push({ offset: at, size: length });
+      if (extents.length > most) return undefined;
+      position += length;
+    }
+    return extents;
   }
 
   symlinkTarget(node: ErofsNode): string {

@@ -23,7 +23,7 @@ export interface TreeNode {
   firstBlock: number;
   /** Bytes of content that are stored behind the inode instead of in blocks. */
   tailSize: number;
-  /** Where the tail waits: a handle of the tail store, or a symlink's target. */
+  /** Where the tail waits: a handle of the tail store; or a symlink's target, wherever it is stored. */
   tail: number | Uint8Array | undefined;
   rdev: number;
   readonly children: Map<string, TreeNode> | undefined;
@@ -37,6 +37,13 @@ export interface TreeDirectory {
   readonly node: TreeNode;
   /** `.`, `..` and the children, sorted by the bytes of their names. */
   readonly entries: readonly { readonly name: string; readonly node: TreeNode }[];
+}
+
+export interface TreeProbe {
+  /** How many of the components there are. */
+  readonly depth: number;
+  /** What the last of them is. */
+  readonly node: TreeNode;
 }
 
 export interface Times {
@@ -63,6 +70,17 @@ export class Tree {
     let node: TreeNode | undefined = this.root;
     for (const name of splitPath(path)) node = node?.children?.get(name);
     return node;
+  }
+
+  /** Goes down the path while there are directories; as far as it comes. */
+  probe(names: readonly string[]): TreeProbe {
+    let node = this.root;
+    for (const [depth, name] of names.entries()) {
+      const next = node.children?.get(name);
+      if (next === undefined) return { depth, node };
+      node = next;
+    }
+    return { depth: names.length, node };
   }
 
   /** Adds a node, and directories on the way to it; a directory may be described again, nothing else may. */

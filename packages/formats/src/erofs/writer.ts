@@ -4,7 +4,7 @@
  * Every byte is a function of the options and of the entries in their order.
  */
 
-import { encodeText, FormatError } from '../bytes/index.ts';
+import { decodeText, encodeText, FormatError } from '../bytes/index.ts';
 import type { DeviceNumber } from './inode.ts';
 import { encodeDevice } from './inode.ts';
 import { finishImage } from './finish.ts';
@@ -42,11 +42,21 @@ export type ErofsOtherEntry =
   | (ErofsMetadata & { readonly type: 'symlink'; readonly target: string })
   | (ErofsMetadata & DeviceNumber & { readonly type: 'char' | 'block' });
 
+/** What a path leads to, as far as it goes. */
+export interface ErofsProbe {
+  /** How many of the components there are; fewer than were asked for when one is missing or is no directory. */
+  readonly depth: number;
+  /** Of the last component that is there. */
+  readonly type: ErofsType;
+  /** Of a symlink. */
+  readonly target?: string;
+}
+
 /** Fills `target` from its start and returns how many bytes it gave; 0 says there are none left. */
 export type ErofsFill = (target: Uint8Array) => number;
 
 export interface ErofsWriterOptions {
-  /** 16 bytes. */
+  /** 16 bytes, which are read when the image is finished: they may depend on what went into it. */
   readonly uuid: Uint8Array;
   /** Whole seconds since 1970. Inodes with this very mtime (and small ids) take half the space. */
   readonly buildTime: number;
@@ -164,6 +174,26 @@ export class ErofsWriter {
     this.#tree.insert(path, node);
   }
 
+  /** Gives a directory that is there one more attribute, or another value of one it has. */
+  setDirectoryXattr(path: string, name: string, value: Uint8Array): void {
+    this.#assertIdle();
+    const node = this.#tree.find(path);
+    if (node?.type !== 'directory') {
+      throw new FormatError('not-encodable', `${path} is ${node?.type ?? 'nothing'}, not a directory`);
+    }
+    node.xattrs = this.#pool.extend(node.xattrs, name, value);
+  }
+
+  /** Goes down a path, component by component, while there are directories. No components: the root. */
+  probe(names: readonly string[]): ErofsProbe {
+    const { depth, node } = this.#tree.probe(names);
+    return {
+      depth,
+      type: node.type,
+      ...(node.tail instanceof Uint8Array && { target: decodeText(node.tail) }),
+    };
+  }
+
   /** Takes a name out again, with everything below it; its blocks stay unused. Says whether it was there. */
   remove(path: string): boolean {
     this.#assertIdle();
@@ -227,7 +257,6 @@ export class ErofsWriter {
       return;
     }
     node.firstBlock = this.#nextBlock();
-    node.tail = undefined;
     this.#output.write(target);
     this.#output.align(this.#blockSize);
   }

@@ -31,17 +31,14 @@ export class XattrPool {
 
   intern(xattrs: ReadonlyMap<string, Uint8Array> | undefined): XattrSet {
     if (xattrs === undefined || xattrs.size === 0) return noXattrs;
-    const entries = Array.from(xattrs, ([name, value]) => this.#entry(encodeXattr(name, value)));
-    entries.sort((a, b) => (a.key < b.key ? -1 : 1));
-    if (xattrCountOf(inlineSize(entries)) > 0xffff) {
-      throw new FormatError('not-encodable', 'the xattrs of one inode have more than 256 KiB');
-    }
-    const key = entries.map((entry) => entry.key).join('');
-    const known = this.#sets.get(key);
-    if (known !== undefined) return known;
-    const set = { entries };
-    this.#sets.set(key, set);
-    return set;
+    return this.#setOf(Array.from(xattrs, ([name, value]) => this.#entry(encodeXattr(name, value))));
+  }
+
+  /** The set with one more attribute, or another value of one it has. */
+  extend(set: XattrSet, name: string, value: Uint8Array): XattrSet {
+    const added = this.#entry(encodeXattr(name, value));
+    const others = set.entries.filter((entry) => nameOf(entry) !== nameOf(added));
+    return this.#setOf([...others, added]);
   }
 
   /** Decides what is shared, from the use counts, and returns the shared area. Sorted: arrival order has no say. */
@@ -58,6 +55,19 @@ export class XattrPool {
     return area;
   }
 
+  #setOf(entries: PooledXattr[]): XattrSet {
+    entries.sort((a, b) => (a.key < b.key ? -1 : 1));
+    if (xattrCountOf(inlineSize(entries)) > 0xffff) {
+      throw new FormatError('not-encodable', 'the xattrs of one inode have more than 256 KiB');
+    }
+    const key = entries.map((entry) => entry.key).join('');
+    const known = this.#sets.get(key);
+    if (known !== undefined) return known;
+    const set = { entries };
+    this.#sets.set(key, set);
+    return set;
+  }
+
   #entry(bytes: Uint8Array): PooledXattr {
     const key = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
     const known = this.#entries.get(key);
@@ -66,6 +76,11 @@ export class XattrPool {
     this.#entries.set(key, entry);
     return entry;
   }
+}
+
+/** Length and prefix of the name, then the name, as they are stored. */
+function nameOf({ key }: PooledXattr): string {
+  return key.slice(0, 2) + key.slice(4, 4 + key.charCodeAt(0));
 }
 
 function inlineSize(entries: readonly PooledXattr[]): number {

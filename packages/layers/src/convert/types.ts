@@ -1,9 +1,7 @@
 /** What a conversion is asked for and what it gives: docs/layer-format.md. */
 
+import type { DiffId } from '@osguard/formats/layer';
 import type { RootHash } from '@osguard/formats/verity';
-
-/** Digest of a layer's uncompressed tar, as image configurations list them. */
-export type DiffId = `sha256:${string}`;
 
 export type LayerCompression = 'none' | 'gzip' | 'zstd';
 
@@ -12,8 +10,8 @@ export interface LayerLimits {
   /** Of the uncompressed tar. Bytes; 64 GiB unless given. */
   readonly maxTarSize: number;
   /**
-   * What names, link targets, attributes and inodes may take in memory: 256 bytes each inode or name, and the bytes
-   * of the texts and values. Bytes; 1 GiB unless given, which is about three million files.
+   * What names, link targets, attributes and inodes may take in memory. Bytes; 1 GiB unless given, which is enough
+   * for about two million files.
    */
   readonly maxMetadata: number;
 }
