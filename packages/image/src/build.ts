@@ -15,10 +15,12 @@ import { planHostDisk } from './disk/host-disk.ts';
 import { convertDisk } from './disk/convert.ts';
 import { ImageError } from './error.ts';
 import { createOutputFolder } from './files/output-folder.ts';
+import { FileThreads } from './files/file-threads.ts';
 import { hashFiles } from './files/hash.ts';
 import { openFileSource } from './files/source.ts';
 import { writeWhole } from './files/write.ts';
-import { commandLine, findKernel, ipePolicy, prepareHost, settleHost } from './host/index.ts';
+import type { NodeProgram } from './host/index.ts';
+import { commandLine, findKernel, installNode, ipePolicy, prepareHost, settleHost } from './host/index.ts';
 import { assembleInitrd } from './initrd/assemble.ts';
 import { applyDefinition } from './overlay/index.ts';
 import type { Lock, PackageFiles } from './packages/index.ts';
@@ -34,6 +36,7 @@ import type { PruneReport } from './prune/index.ts';
 import { pruneTree } from './prune/index.ts';
 import { trustedVolumeSigners } from './release/trust.ts';
 import { writeManifest } from './release/manifest.ts';
+import { describePieces } from './release/pieces.ts';
 import type { ReleaseFolder } from './release/folder.ts';
 import { openRelease } from './release/folder.ts';
 import { writeSbom } from './release/sbom.ts';
@@ -51,6 +54,8 @@ export interface BuildOptions {
   /** A lock to build from; resolved anew when absent. */
   readonly lock?: string;
   readonly cacheFolder: string;
+  /** Makes osguard-node; asked only when the definition needs it. */
+  readonly nodeProgram?: () => Promise<NodeProgram>;
   readonly sink: EventSink;
   readonly signal?: AbortSignal;
 }
@@ -91,6 +96,7 @@ export async function buildImage(options: BuildOptions): Promise<BuiltRelease> {
       const tree = installed.clone();
       const report = pruneTree(tree, { definition, records });
       prepareHost(tree, { definition, records, lock, time });
+      await installNode(tree, { definition, keyring, folder, program: options.nodeProgram, time });
       await applyDefinition(tree, definition, { folder, time });
       settleHost(tree, { definition, selinux: selinux.tree, time });
       return { host: tree, pruned: report };
@@ -143,7 +149,7 @@ export async function buildImage(options: BuildOptions): Promise<BuiltRelease> {
       report.detail(`${(signed.size / 1e6).toFixed(1)} MB`);
     });
 
-    const partitions = await step(sink, { id: 'disk', title: 'assemble the disk' }, async () => {
+    const disk = await step(sink, { id: 'disk', title: 'assemble the disk' }, async () => {
       using image = openFileSource(file('usr.erofs'));
       using tree = openFileSource(file('usr.verity'));
       using uki = openFileSource(file('uki.efi'));
@@ -160,31 +166,40 @@ export async function buildImage(options: BuildOptions): Promise<BuiltRelease> {
         sourceDateEpoch: time,
       });
       const layout = writeDisk(file('disk.raw'), plan);
+      const copied = new Map([
+        [image, 'usr.erofs'],
+        [tree, 'usr.verity'],
+        [uki, 'uki.efi'],
+      ]);
       await convertDisk(file('disk.raw'), {
         formats: definition.formats,
         rootHash,
         time,
         ...(signal && { signal }),
       });
-      return plan.partitions.map((partition, index) => ({
+      const partitions = plan.partitions.map((partition, index) => ({
         label: partition.name,
         type: partition.type,
         uuid: partition.guid,
         offset: layout.extents[index]?.offset ?? 0,
         size: layout.extents[index]?.size ?? 0,
       }));
+      return { partitions, pieces: describePieces(layout.written, copied) };
     });
 
     await step(sink, { id: 'release', title: 'write the bill of materials and the manifest' }, async () => {
       await writeWhole(file('osguard.lock'), encodeLock(lock));
-      // Threads hash the disk while this one reads /usr for the bill.
-      const disk = hashFiles([file('disk.raw')]);
-      disk.catch(() => undefined);
-      await writeSbom(file('sbom.spdx.json'), { definition, records, image: file('usr.erofs'), time });
+      await using threads = new FileThreads();
+      const large = hashFiles(['usr.erofs', 'uki.efi'].map(file), threads);
+      large.catch(() => undefined);
+      const image = file('usr.erofs');
+      await writeSbom(file('sbom.spdx.json'), { definition, records, image, time, threads });
       const { architecture } = definition;
       await writeManifest(output.path, {
         signer: signers.release,
-        hashed: await disk,
+        threads,
+        hashed: await large,
+        sparse: new Map([['disk.raw', disk.pieces]]),
         facts: {
           name: definition.name,
           version: definition.version,
@@ -193,7 +208,7 @@ export async function buildImage(options: BuildOptions): Promise<BuiltRelease> {
           created: new Date(time * 1000).toISOString().replace(/\.\d+Z$/, 'Z'),
           rootHash,
           packages: { count: records.packages.length, sha256: packageListDigest(records.packages) },
-          partitions,
+          partitions: disk.partitions,
         },
       });
     });

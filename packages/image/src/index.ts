@@ -2,6 +2,7 @@ export { ImageError } from './error.ts';
 export type { ImageErrorCode } from './error.ts';
 export { buildImage } from './build.ts';
 export type { BuildOptions, BuiltRelease } from './build.ts';
+export type { NodeProgram } from './host/index.ts';
 export { definitionJsonSchema, explainIssue, loadDefinition, readDocument } from './definition/index.ts';
 export type { Located, ReadDocument, SchemaNode } from './definition/index.ts';
 export { openFileSource } from './files/source.ts';

@@ -26,12 +26,18 @@ The release folder appears whole or not at all. With the osguard.lock of an earl
   async run({ file, keys, out, lock }, { sink, signal }) {
     const { buildImage, defaultCacheFolder } = await import('@osguard/image');
     const { loadKeyring } = await import('@osguard/keys');
+    const cacheFolder = defaultCacheFolder();
     const started = performance.now();
     const built = await buildImage({
       definition: file,
       keyring: await loadKeyring(keys),
       output: out,
-      cacheFolder: defaultCacheFolder(),
+      cacheFolder,
+      nodeProgram: async () => {
+        // Bundling loads esbuild: only hosts that run osguard-node pay for it.
+        const { buildNodeExecutable } = await import('@osguard/node');
+        return buildNodeExecutable({ cacheFolder, sink, signal });
+      },
       sink,
       signal,
       ...(lock !== undefined && { lock }),

@@ -99,7 +99,7 @@ function kernelContradictions({ kernel, distribution }: Definition): Finding[] {
 }
 
 /** Legal, but the image does not enforce: nobody may miss it. */
-function weakened({ enforcement }: Definition): Finding[] {
+function weakened({ enforcement, layers }: Definition): Finding[] {
   const findings: Finding[] = [];
   const warn = (message: string, path: Path): void => {
     findings.push({ severity: 'warning', code: 'not-enforcing', message, path });
@@ -108,5 +108,6 @@ function weakened({ enforcement }: Definition): Finding[] {
     warn('IPE only records what it would refuse: unsigned code runs', ['enforcement', 'ipe']);
   if (enforcement.selinux !== 'enforcing')
     warn('SELinux only records what it would refuse', ['enforcement', 'selinux']);
+  if (layers.mode === 'audit') warn('unsigned container layers are mounted', ['layers', 'mode']);
   return findings;
 }

@@ -209,6 +209,44 @@ const layerSigner = z.strictObject({
   }),
 });
 
+/** Seconds by the unit of a duration. */
+const durationUnits: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600 };
+const shortestInterval = 10;
+const longestInterval = 86_400;
+
+const interval = z
+  .string()
+  .regex(/^[1-9][0-9]{0,4}[smh]$/, 'must be a duration such as `5m` (units s, m, h)')
+  .transform((value) => Number(value.slice(0, -1)) * (durationUnits[value.slice(-1)] ?? Number.NaN))
+  .refine(
+    (seconds) => seconds >= shortestInterval && seconds <= longestInterval,
+    `must be ${shortestInterval}s to 24h`,
+  )
+  .meta({ description: 'Time between two proofs. Default: 5m.' });
+
+const attest = z.strictObject({
+  verifier: z
+    .string()
+    .max(500)
+    .regex(/^https:\/\/[^\s/?#@"'\\]+\/?$/, 'must be an https address without a path')
+    .refine((address) => URL.canParse(address), 'must be an https address without a path')
+    .transform((address) => address.replace(/\/$/, ''))
+    .meta({ description: 'Address of the verifier, as the host reaches it.' }),
+  ca: relativePath.optional().meta({
+    description:
+      "PEM or DER certificate that the verifier's TLS certificate comes from. Default: the role `verifier` of the keys.",
+  }),
+  interval: interval.prefault('5m'),
+});
+
+const layers = z.strictObject({
+  mode: z.enum(['enforce', 'audit']).optional().meta({
+    description:
+      'Containers run from signed layers that the kernel verifies; audit mounts unsigned ones too and logs them.',
+  }),
+  signers: z.array(layerSigner).max(32).default([]),
+});
+
 const disk = z.strictObject({
   esp: bytes('EFI system partition.').default(128 * 1024 ** 2),
   usr: bytes('Each of the two /usr data partitions (slots A and B).').default(512 * 1024 ** 2),
@@ -288,7 +326,8 @@ export const definitionSchema: z.ZodType<Definition> = z.strictObject({
     .default([])
     .meta({ description: 'Appended to the command line that is signed into the image.' }),
   enforcement: enforcement.prefault({}),
-  layers: z.strictObject({ signers: z.array(layerSigner).max(32).default([]) }).prefault({}),
+  layers: layers.prefault({}),
+  attest: attest.optional().meta({ description: 'The host proves to this verifier what it booted.' }),
   disk: disk.prefault({}),
   formats: z
     .array(z.enum(['raw', 'qcow2', 'vhd', 'vhdx']))

@@ -35,7 +35,12 @@ export interface Definition {
     readonly ipe: 'enforce' | 'audit';
     readonly selinux: 'enforcing' | 'permissive';
   };
-  readonly layers: { readonly signers: readonly LayerSigner[] };
+  readonly layers: {
+    /** Present: containers run from layers that the kernel verifies. */
+    readonly mode?: 'enforce' | 'audit' | undefined;
+    readonly signers: readonly LayerSigner[];
+  };
+  readonly attest?: AttestDefinition | undefined;
   readonly disk: DiskSizes;
   readonly formats: readonly DiskFormat[];
   readonly machine: { /** Bytes. */ readonly memory: number; readonly cpus: number };
@@ -87,6 +92,15 @@ export interface DefinitionUser {
 export interface DefinitionGroup {
   readonly name: string;
   readonly gid: number;
+}
+
+export interface AttestDefinition {
+  /** https address without a path and without a final slash. */
+  readonly verifier: string;
+  /** Relative to the definition; PEM or DER. Default: the role `verifier` of the keys. */
+  readonly ca?: string | undefined;
+  /** Seconds between two proofs. */
+  readonly interval: number;
 }
 
 export interface LayerSigner {

@@ -4,6 +4,8 @@ export { ipePolicy } from './ipe-policy.ts';
 export type { HostIpePolicy } from './ipe-policy.ts';
 export { findKernel } from './kernel.ts';
 export type { InstalledKernel } from './kernel.ts';
+export { installNode } from './node.ts';
+export type { InstallNodeOptions, NodeProgram } from './node.ts';
 export { prepareHost } from './prepare.ts';
 export type { PrepareHostOptions } from './prepare.ts';
 export { settleHost } from './settle.ts';

@@ -58,6 +58,14 @@ export function ownStanza(): string {
   ].join('\n');
 }
 
+/** What Node's own binary is linked with, beside what every host has. */
+const nodePackages: readonly string[] = ['libstdc++6'];
+
+/** Whether anything of the definition is done by osguard-node. */
+export function needsNode({ attest, layers }: Pick<Definition, 'attest' | 'layers'>): boolean {
+  return attest !== undefined || layers.mode !== undefined;
+}
+
 export interface Request {
   /** Names, or `name/suite` where the suite is part of the choice; installed first. */
   readonly base: readonly string[];
@@ -70,6 +78,7 @@ export function packageRequest(definition: Definition): Request {
   const suite =
     kernel.suite ??
     (kernel.line === '7.x' ? `${definition.distribution.suite}-backports` : definition.distribution.suite);
-  const base = [...basePackages, `${kernel.package}/${suite}`].toSorted();
+  const node = needsNode(definition) ? nodePackages : [];
+  const base = [...basePackages, ...node, `${kernel.package}/${suite}`].toSorted();
   return { base, extra: definition.packages.filter((name) => !base.includes(name)).toSorted() };
 }

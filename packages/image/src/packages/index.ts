@@ -6,5 +6,5 @@ export { defaultCacheFolder, fetchPackages } from './cache.ts';
 export type { FetchPackagesOptions, PackageFiles } from './cache.ts';
 export { findMirrors } from './mirrors.ts';
 export type { FindMirrorsOptions, Mirrors } from './mirrors.ts';
-export { basePackages, ownPackage, ownStanza, packageRequest } from './base-set.ts';
+export { basePackages, needsNode, ownPackage, ownStanza, packageRequest } from './base-set.ts';
 export type { Request } from './base-set.ts';
