@@ -72,5 +72,5 @@ export function curveOfId(id: number, offset: number): TpmCurve {
 export function digestWith(hash: TpmHash, ...parts: readonly Uint8Array[]): Uint8Array {
   const state = createHash(hash);
   for (const part of parts) state.update(part);
-  return state.digest();
+  return new Uint8Array(state.digest());
 }
