@@ -73,6 +73,8 @@ export { keyFieldsOf, publicAreaSpki, publicKeyOf } from './public-key.ts';
 export type { TpmKeyFields } from './public-key.ts';
 export { describeResponseCode, responseCodeText } from './response-codes.ts';
 export type { ResponseCode } from './response-codes.ts';
+export { unwrapSecret, wrapSecret } from './secret-exchange.ts';
+export type { WrapOptions, WrappedSecret } from './secret-exchange.ts';
 export { encodeTpmSignature, parseTpmSignature, readTpmSignature, verifyTpmSignature } from './signature.ts';
 export type { TpmEcdsaSignature, TpmRsaSignature, TpmSignature } from './signature.ts';
 export {
