@@ -113,7 +113,8 @@ function fromBase64(text: string, path: string): Uint8Array<ArrayBuffer> {
   const urlSafe = text.includes('-') || text.includes('_');
   const last = bytes.subarray(Math.max(0, bytes.length - (padding === 0 ? 0 : 3 - padding)));
   const canonical = padding === 0 || last.toString('base64') === text.slice(-4);
-  if (!whole || urlSafe || !canonical || text.length === 0) throw refuse(path, 'is no base64 (RFC 4648 section 4)');
+  if (!whole || urlSafe || !canonical || text.length === 0)
+    throw refuse(path, 'is no base64 (RFC 4648 section 4)');
   return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 

@@ -15,5 +15,7 @@ export function parseDuration(text: string): number | undefined {
 export function parseInstant(text: string): number | undefined {
   if (!instantPattern.test(text)) return undefined;
   const value = Date.parse(text);
-  return Number.isNaN(value) || new Date(value).toISOString().slice(0, 19) !== text.slice(0, 19) ? undefined : value;
+  return Number.isNaN(value) || new Date(value).toISOString().slice(0, 19) !== text.slice(0, 19)
+    ? undefined
+    : value;
 }

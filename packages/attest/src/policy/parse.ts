@@ -5,7 +5,7 @@ import { DiagnosticsError } from '@osguard/events';
 import { explainIssue, readDocument } from '@osguard/image';
 import type { Located, SchemaNode } from '@osguard/image';
 import { indispensablePcrs, policyJsonSchema, policySchema } from './schema.ts';
-import type { WrittenPolicy } from './schema.ts';
+import type { WrittenPolicy } from './types.ts';
 
 export interface ParsedPolicy {
   readonly written: WrittenPolicy;
@@ -52,7 +52,12 @@ function crossCheck({ trust, releases, quote }: WrittenPolicy): readonly Finding
     });
   }
   if (new Set(quote.pcrs).size !== quote.pcrs.length) {
-    findings.push({ severity: 'error', code: 'pcrs', message: 'quote.pcrs names a PCR twice', path: ['quote', 'pcrs'] });
+    findings.push({
+      severity: 'error',
+      code: 'pcrs',
+      message: 'quote.pcrs names a PCR twice',
+      path: ['quote', 'pcrs'],
+    });
   }
   const seen = new Set<string>();
   for (const [index, { folder }] of releases.entries()) {
@@ -87,7 +92,11 @@ function crossCheck({ trust, releases, quote }: WrittenPolicy): readonly Finding
 }
 
 /** A finding at the place in the text it is about. */
-export function placed({ path, ...finding }: Finding, located: Located, file: string | undefined): Diagnostic {
+export function placed(
+  { path, ...finding }: Finding,
+  located: Located,
+  file: string | undefined,
+): Diagnostic {
   return { ...finding, range: located.range(path), ...(file !== undefined && { file }) };
 }
 

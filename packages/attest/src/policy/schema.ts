@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { durationPattern, instantPattern, parseDuration, parseInstant } from './duration.ts';
 import { policySchemaName } from './types.ts';
+import type { WrittenPolicy } from './types.ts';
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in lower-case hex (64 digits, quoted)');
 const path = z
@@ -12,7 +13,8 @@ const path = z
     /^(?!\/)(?:(?!\.\.(?:\/|$))[^/\p{Cc}]+\/)*(?!\.\.$)[^/\p{Cc}]+$/u,
     'must be a path inside the folder of the policy',
   );
-const duration = (fallback: string, least: number, most: string): z.ZodType<number, string | undefined> =>
+// oxlint-disable-next-line typescript/explicit-function-return-type -- the schema is its own type
+const duration = (fallback: string, least: number, most: string) =>
   z
     .string()
     .regex(durationPattern, 'must be a duration such as `90s`, `5m`, `12h` or `30d`')
@@ -36,13 +38,12 @@ const word = z
 
 const endorsement = z.strictObject({
   roots: z.array(path).max(500).default([]).meta({
-    description: 'Certificates (PEM or DER files) at which the path of an EK certificate must end. None: no certificate counts.',
+    description:
+      'Certificates (PEM or DER files) at which the path of an EK certificate must end. None: no certificate counts.',
   }),
-  intermediates: z
-    .array(path)
-    .max(2000)
-    .default([])
-    .meta({ description: 'Authorities in between, for TPMs that do not carry them. They prove nothing alone.' }),
+  intermediates: z.array(path).max(2000).default([]).meta({
+    description: 'Authorities in between, for TPMs that do not carry them. They prove nothing alone.',
+  }),
   keys: z.array(sha256).max(100_000).default([]).meta({
     description: 'SHA-256 of EK public areas (node ids) accepted without a certificate.',
   }),
@@ -107,11 +108,15 @@ const firmware = z.strictObject({
     .meta({ description: 'Drivers and option ROMs (PCR 2) that may run, by digest. None: none may.' }),
 });
 
-export const policySchema = z.strictObject({
+/** @see policyJsonSchema for the published form. */
+export const policySchema: z.ZodType<WrittenPolicy> = z.strictObject({
   schema: z.literal(policySchemaName),
   name: z
     .string()
-    .regex(/^[a-z][a-z0-9-]{0,39}$/, 'must be lower-case letters, digits and -, at most 40, starting with a letter'),
+    .regex(
+      /^[a-z][a-z0-9-]{0,39}$/,
+      'must be lower-case letters, digits and -, at most 40, starting with a letter',
+    ),
   trust: z.strictObject({
     endorsement: endorsement.prefault({}),
     release: z
@@ -134,8 +139,6 @@ export const policySchema = z.strictObject({
   firmware: firmware.prefault({}),
   token: z.strictObject({ lifetime: duration('10m', 10_000, '24h') }).prefault({}),
 });
-
-export type WrittenPolicy = z.output<typeof policySchema>;
 
 /** JSON Schema (draft 2020-12) of what a person may write. */
 export function policyJsonSchema(): Record<string, unknown> {

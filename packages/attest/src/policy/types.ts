@@ -58,3 +58,32 @@ export interface FirmwareRules {
   /** SHA-256 digests of drivers and option ROMs (PCR 2) that may run; empty: none may. */
   readonly drivers: readonly string[];
 }
+
+/** A policy as written: paths instead of what they name. Durations are milliseconds, times milliseconds since 1970. */
+export interface WrittenPolicy {
+  readonly schema: typeof policySchemaName;
+  readonly name: string;
+  readonly trust: {
+    readonly endorsement: {
+      readonly roots: readonly string[];
+      readonly intermediates: readonly string[];
+      readonly keys: readonly string[];
+    };
+    readonly release: readonly string[];
+  };
+  readonly releases: readonly {
+    readonly folder: string;
+    readonly state: ReleaseState;
+    readonly from?: number | undefined;
+    readonly until?: number | undefined;
+  }[];
+  readonly minimumVersion?: string | undefined;
+  readonly rollbackProtection: boolean;
+  readonly quote: {
+    readonly pcrs: readonly number[];
+    readonly maximumAge: number;
+    readonly clockSkew: number;
+  };
+  readonly firmware: FirmwareRules;
+  readonly token: { readonly lifetime: number };
+}

@@ -1,9 +1,12 @@
 /** The names of the checks, in the order in which they are made. They are API: logs, metrics and the negative suite use them. */
 
-export const checkIds = [
+/**
+ * Who speaks, to whom and when: as long as one of these has not held, the evidence may be anybody's and says nothing
+ * about the node it names.
+ */
+export const authenticationIds = [
   'evidence-format',
   'node-known',
-  'node-state',
   'nonce-known',
   'nonce-purpose',
   'nonce-node',
@@ -19,6 +22,11 @@ export const checkIds = [
   'quote-format',
   'quote-signer',
   'quote-extra-data',
+] as const;
+
+/** What the machine says it booted, and whether that is allowed. */
+export const appraisalIds = [
+  'node-state',
   'quote-bank',
   'quote-selection',
   'pcr-values',
@@ -27,10 +35,10 @@ export const checkIds = [
   'log-format',
   'log-locality',
   'log-separators',
+  'userspace-log',
   'log-unmeasured',
   'log-replay',
   'log-event-data',
-  'userspace-log',
   'secure-boot',
   'secure-boot-keys',
   'secure-boot-dbx',
@@ -42,4 +50,6 @@ export const checkIds = [
   'release-rollback',
 ] as const;
 
-export type CheckId = (typeof checkIds)[number];
+export const checkIds: readonly CheckId[] = [...authenticationIds, ...appraisalIds];
+
+export type CheckId = (typeof authenticationIds)[number] | (typeof appraisalIds)[number];

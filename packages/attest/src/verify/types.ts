@@ -71,6 +71,11 @@ export interface AttestCheck {
 
 export interface Verdict {
   readonly verdict: 'trusted' | 'refused';
+  /**
+   * The quote was made by the node's attestation key for this nonce and this TLS key. When false, anybody may have sent
+   * this: it must not change what is known of the node.
+   */
+  readonly authenticated: boolean;
   /** In the order they were made; at least one is not ok when refused. */
   readonly checks: readonly AttestCheck[];
   /** The first check that is not ok. */
