@@ -25,7 +25,7 @@ export type { EventLog, LogEvent } from './parse.ts';
 export { digestOf, extendPcr, replay, replayBytes, startValue } from './replay.ts';
 export { parseSpecId } from './spec-id.ts';
 export type { SpecIdEvent } from './spec-id.ts';
-export { eventTypeName, eventTypes } from './types.ts';
+export { eventTypeName, eventTypes, isEventTypeName } from './types.ts';
 export type { EventTypeName } from './types.ts';
 export { encodeVariableData } from './variable-data.ts';
 export type { MeasuredVariable } from './variable-data.ts';

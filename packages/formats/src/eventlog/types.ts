@@ -53,3 +53,7 @@ export function eventTypeName(type: number): EventTypeName | `0x${string}` {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the map was made from the keys of eventTypes
   return (name as EventTypeName | undefined) ?? `0x${type.toString(16).padStart(8, '0')}`;
 }
+
+export function isEventTypeName(text: string): text is EventTypeName {
+  return Object.hasOwn(eventTypes, text);
+}
