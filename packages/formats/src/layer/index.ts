@@ -1,2 +1,13 @@
 export { diffIdBytes, encodeLayerHeader, layerHeaderSize, parseLayerHeader } from './header.ts';
 export type { DiffId, LayerHeader } from './header.ts';
+export {
+  chunkIndexFrameSize,
+  chunkIndexHeadSize,
+  chunkIndexSize,
+  encodeChunkIndex,
+  largestChunk,
+  largestFrame,
+  parseChunkIndex,
+  smallestChunk,
+} from './chunk-index.ts';
+export type { ChunkIndex, TransportChunk } from './chunk-index.ts';

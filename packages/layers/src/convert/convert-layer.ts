@@ -6,7 +6,6 @@ import { ErofsWriter } from '@osguard/formats/erofs';
 import type { DiffId } from '@osguard/formats/layer';
 import { diffIdBytes, encodeLayerHeader } from '@osguard/formats/layer';
 import { createTarReader } from '@osguard/formats/tar';
-import { encodeVeritySuperblock, veritySuperblockSize } from '@osguard/formats/verity';
 import type { TreeBuilder } from '@osguard/image/verity';
 import { createTreeBuilder } from '@osguard/image/verity';
 import { LayerError } from '../error.ts';
@@ -14,10 +13,11 @@ import { Budget } from './budget.ts';
 import { checkMediaType, readLayer } from './decompress.ts';
 import { derivedUuid, layerBlockSize, layerSalt } from './format.ts';
 import { LayerTree } from './layer-tree.ts';
-import { createOutputFile } from './output-file.ts';
+import { createOutputFile } from '../files/output-file.ts';
 import { spillTails } from './spill-tails.ts';
 import type { ConvertedLayer, ConvertLayerOptions } from './types.ts';
-import { writeFully } from './write-fully.ts';
+import { verityTail } from './verity-tail.ts';
+import { writeFully } from '../files/write-fully.ts';
 
 /** What file bodies are gathered in on their way to the hash tree's threads: stays in a core's cache. Bytes. */
 const bufferSize = 128 * 1024;
@@ -130,19 +130,13 @@ function appendTree(
   verity: TreeBuilder,
   { fd, dataSize, uuid }: AppendTree,
 ): Pick<ConvertedLayer, 'rootHash' | 'size'> {
-  const { rootHash, geometry, pieces } = verity.finish();
-  const hex = Buffer.from(uuid).toString('hex');
-  const superblock = encodeVeritySuperblock({
-    ...geometry,
-    salt: layerSalt,
-    uuid: hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-'),
-  });
+  const built = verity.finish();
   let at = dataSize;
-  for (const piece of [superblock, new Uint8Array(layerBlockSize - veritySuperblockSize), ...pieces]) {
+  for (const piece of verityTail(built, uuid)) {
     writeFully(fd, piece, at);
     at += piece.length;
   }
-  return { rootHash, size: at };
+  return { rootHash: built.rootHash, size: at };
 }
 
 /** Milliseconds. */

@@ -4,7 +4,7 @@ import { closeSync, openSync, readSync, rmSync } from 'node:fs';
 import { FormatError } from '@osguard/formats/bytes';
 import type { TailStore } from '@osguard/formats/erofs';
 import { memoryTailStore } from '@osguard/formats/erofs';
-import { writeFully } from './write-fully.ts';
+import { writeFully } from '../files/write-fully.ts';
 
 /** Enough for layers of some hundred megabytes. Bytes. */
 const inMemory = 32 * 1024 * 1024;

@@ -36,7 +36,7 @@ export function createOutputFile(path: string): OutputFile {
   };
 }
 
-function syncFolder(path: string): void {
+export function syncFolder(path: string): void {
   const fd = openSync(path, 'r');
   try {
     fsyncSync(fd);
