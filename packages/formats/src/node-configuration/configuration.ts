@@ -25,6 +25,8 @@ export interface AttestConfiguration {
 export interface LayersConfiguration {
   /** `audit` mounts unsigned layers too; whether something in them runs is decided by IPE alone. */
   readonly mode: 'enforce' | 'audit';
+  /** Registries (host and port) that may be reached without TLS; what they send is verified all the same. */
+  readonly insecureRegistries: readonly string[];
 }
 
 const largest = 256 * 1024;
@@ -37,7 +39,9 @@ export function encodeNodeConfiguration({ release, attest, layers }: NodeConfigu
     ...(attest !== undefined && {
       attest: { verifier: attest.verifier, ca: attest.ca, interval: attest.interval },
     }),
-    ...(layers !== undefined && { layers: { mode: layers.mode } }),
+    ...(layers !== undefined && {
+      layers: { mode: layers.mode, insecureRegistries: layers.insecureRegistries },
+    }),
   };
   return `${JSON.stringify(ordered, undefined, 2)}\n`;
 }
@@ -76,9 +80,13 @@ function attestPart(value: unknown): AttestConfiguration {
 }
 
 function layersPart(value: unknown): LayersConfiguration {
-  const { mode } = record(value, 'layers', ['mode']);
+  const { mode, insecureRegistries } = record(value, 'layers', ['mode', 'insecureRegistries']);
   if (mode !== 'enforce' && mode !== 'audit') throw wrong('layers.mode is neither enforce nor audit');
-  return { mode };
+  if (!Array.isArray(insecureRegistries)) throw wrong('layers.insecureRegistries is not a list');
+  return {
+    mode,
+    insecureRegistries: insecureRegistries.map((host) => string(host, 'layers.insecureRegistries')),
+  };
 }
 
 function record(value: unknown, what: string, keys: readonly string[]): Readonly<Record<string, unknown>> {

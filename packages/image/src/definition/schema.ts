@@ -245,6 +245,18 @@ const layers = z.strictObject({
       'Containers run from signed layers that the kernel verifies; audit mounts unsigned ones too and logs them.',
   }),
   signers: z.array(layerSigner).max(32).default([]),
+  insecureRegistries: z
+    .array(
+      z
+        .string()
+        .regex(/^[a-z0-9.-]+(?::[0-9]{1,5})?$/, 'must be a host name or address, with or without a port'),
+    )
+    .max(32)
+    .default([])
+    .meta({
+      description:
+        'Registries the host may reach without TLS, such as `10.0.2.2:5000`; layers are verified all the same.',
+    }),
 });
 
 const disk = z.strictObject({

@@ -39,6 +39,8 @@ export interface Definition {
     /** Present: containers run from layers that the kernel verifies. */
     readonly mode?: 'enforce' | 'audit' | undefined;
     readonly signers: readonly LayerSigner[];
+    /** Hosts with or without port. */
+    readonly insecureRegistries: readonly string[];
   };
   readonly attest?: AttestDefinition | undefined;
   readonly disk: DiskSizes;

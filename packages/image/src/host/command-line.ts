@@ -15,7 +15,7 @@ export interface CommandLineOptions {
 
 /** Documentation/admin-guide/kernel-parameters.txt, kernel-command-line(7). */
 export function commandLine(definition: Definition, { rootHash, kernelRelease }: CommandLineOptions): string {
-  const { enforcement, kernelArguments } = definition;
+  const { enforcement, kernelArguments, layers } = definition;
   const hasVerityKeyring = databaseRoles(kernelRelease).length === 1;
   const words = [
     // What is mounted as /usr, and who said so.
@@ -23,7 +23,8 @@ export function commandLine(definition: Definition, { rootHash, kernelRelease }:
     'systemd.verity_usr_options=root-hash-signature=/etc/verity/usr.p7s,panic-on-corruption',
     // The initrd fills the keyring .dm-verity and seals it before anything is opened.
     ...(hasVerityKeyring ? ['dm_verity.keyring_unsealed=1'] : []),
-    'dm_verity.require_signatures=1',
+    // With `layers.mode: audit` volumes without signature open; whether something in them runs is up to IPE.
+    ...(layers.mode === 'audit' ? [] : ['dm_verity.require_signatures=1']),
     'lsm=landlock,lockdown,yama,safesetid,ipe,selinux',
     `enforcing=${enforcement.selinux === 'enforcing' ? 1 : 0}`,
     `ipe.enforce=${enforcement.ipe === 'enforce' ? 1 : 0}`,

@@ -55,7 +55,16 @@ export async function installNode(tree: RootTree, options: InstallNodeOptions): 
   tree.putFile(`${home}/node.json`, await configuration(options), { mtime: time });
   const { attest, layers } = definition;
   if (attest !== undefined) addUnit(tree, 'attest', time);
-  if (layers.mode !== undefined) addUnit(tree, 'layers', time);
+  if (layers.mode === undefined) return;
+  addUnit(tree, 'layers', time);
+  for (const host of layers.insecureRegistries) {
+    tree.putFile(`etc/containerd/certs.d/${host}/hosts.toml`, insecureRegistry(host), { mtime: time });
+  }
+}
+
+/** containerd's registry configuration (docs/hosts.md of containerd). */
+function insecureRegistry(host: string): string {
+  return `server = "http://${host}"\n\n[host."http://${host}"]\ncapabilities = ["pull", "resolve"]\n`;
 }
 
 /** The files of one role, and its unit `osguard-ROLE.service` started with the host. */
@@ -81,6 +90,8 @@ async function configuration({ definition, keyring, folder }: InstallNodeOptions
         interval: attest.interval,
       },
     }),
-    ...(layers.mode !== undefined && { layers: { mode: layers.mode } }),
+    ...(layers.mode !== undefined && {
+      layers: { mode: layers.mode, insecureRegistries: layers.insecureRegistries },
+    }),
   });
 }

@@ -1,7 +1,52 @@
-/** The role `layers`: container layers that the kernel verifies. */
+/** The role `layers`: containerd's snapshotter and differ, over layers whose signatures the kernel verified. */
 
+import { once } from 'node:events';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { NodeError } from '../error.ts';
 import type { Role } from '../role.ts';
+import { HostLayerFinder } from './host-layer-finder.ts';
+import { LayerStore } from './layer-store.ts';
+import { Metadata } from './metadata.ts';
+import { serveSnapshotter } from './server.ts';
+import { Snapshots } from './snapshots.ts';
+import { Unpacker } from './unpack.ts';
+import { VerityVolumes } from './verity-volumes.ts';
 
-export const runSnapshotter: Role = () =>
-  Promise.reject(new NodeError('usage', 'this build does not serve layers'));
+/** What outlives the boot: images, signatures, and which snapshot stands on which. */
+const state = '/var/lib/osguard';
+const runtime = '/run/osguard-layers';
+const containerd = '/run/containerd/containerd.sock';
+/** Images and signatures brought by hand, as an OCI image layout: for hosts without a registry. */
+const layout = join(state, 'layout');
+/** Credentials for registries, as docker keeps them; delivered by attestation. */
+const credentials = '/run/osguard/secrets/registry.json';
+
+export const runSnapshotter: Role = async ({ layers: configuration }, { log, signal }) => {
+  if (configuration === undefined) {
+    throw new NodeError('configuration', 'the signed configuration says nothing of layers');
+  }
+  const audit = configuration.mode === 'audit';
+  const say = (message: string): void => log.notice(`layers: ${message}`);
+  await mkdir(state, { recursive: true, mode: 0o711 });
+  using metadata = new Metadata(join(state, 'layers.db'));
+  const volumes = new VerityVolumes(join(runtime, 'layers'));
+  const layers = new LayerStore({ folder: join(state, 'layers'), metadata, volumes, audit, log: say });
+  const now = Date.now;
+  const snapshots = new Snapshots({ folder: join(state, 'snapshots'), metadata, layers, now });
+  await layers.start();
+  await snapshots.start();
+  const finder = new HostLayerFinder({
+    containerd,
+    layout,
+    credentials,
+    insecure: configuration.insecureRegistries,
+    audit,
+    log: say,
+  });
+  const unpacker = new Unpacker({ snapshots, metadata, layers, finder });
+  const socket = join(runtime, 'containerd.sock');
+  await using server = await serveSnapshotter(socket, { snapshots, metadata, unpacker, now, log: say });
+  say(`serving ${server.socket}, mode ${configuration.mode}, ${metadata.layers().length} layers`);
+  if (!signal.aborted) await once(signal, 'abort');
+};
