@@ -73,7 +73,9 @@ export class LayerTree implements TarSink {
       const found = this.#probe(path);
       // What the layer itself has there hides the lower file already; of directories, both would be seen.
       if (found === 'directory') this.#opaque.add(path);
-      if (found !== 'missing') continue;
+      // A later entry may have taken the whiteout's directory away.
+      const parent = path.slice(0, Math.max(path.lastIndexOf('/'), 0));
+      if (found !== 'missing' || this.#probe(parent) !== 'directory') continue;
       this.#writer.add(path, { type: 'char', major: 0, minor: 0, mode: 0, uid: 0, gid: 0, mtime: 0 });
     }
     for (const path of this.#opaque) {
