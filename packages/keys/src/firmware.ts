@@ -7,7 +7,7 @@ import {
   planAuthenticatedVariable,
   variableAttributes,
 } from '@osguard/formats/efi';
-import type { KeyVariable } from '@osguard/formats/efi';
+import type { KeyVariable, SecureBootKeys } from '@osguard/formats/efi';
 import type { Keyring } from './keyring.ts';
 import { assertRole } from './roles.ts';
 import type { KeyRole } from './roles.ts';
@@ -29,23 +29,28 @@ export interface MakeVariableStoreOptions {
   readonly timestamp?: number;
 }
 
-/** A copy of a blank OVMF_VARS image with our keys enrolled and Secure Boot on. @throws KeysError, FormatError */
-export function makeVariableStore(
-  blank: Uint8Array,
-  keyring: Keyring,
-  options: MakeVariableStoreOptions = {},
-): Uint8Array<ArrayBuffer> {
+/** What PK, KEK, db and dbx hold on a machine for this keyring. @throws KeysError `missing` */
+export function secureBootKeys(keyring: Keyring, options: MakeVariableStoreOptions = {}): SecureBootKeys {
   const { db = ['boot'], dbx = [], timestamp = Date.UTC(2000, 0, 1) } = options;
   // Every role must be there: a db that lacks one would refuse what that role signs.
   for (const role of db) keyring.certificate(role);
-  return enrollSecureBoot(blank, {
+  return {
     pk: keyring.certificate('platform').der,
     kek: keyring.certificates('exchange').map(({ der }) => der),
     db: db.flatMap((role) => keyring.certificates(role).map(({ der }) => der)),
     dbx,
     owner: signatureOwner,
     timestamp,
-  });
+  };
+}
+
+/** A copy of a blank OVMF_VARS image with our keys enrolled and Secure Boot on. @throws KeysError, FormatError */
+export function makeVariableStore(
+  blank: Uint8Array,
+  keyring: Keyring,
+  options: MakeVariableStoreOptions = {},
+): Uint8Array<ArrayBuffer> {
+  return enrollSecureBoot(blank, secureBootKeys(keyring, options));
 }
 
 export interface VariableUpdateRequest {

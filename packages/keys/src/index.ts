@@ -12,7 +12,7 @@ export { loadKeyring, readCertificate } from './keyring.ts';
 export type { Keyring, KeyringEntry } from './keyring.ts';
 export { describeKeys } from './describe.ts';
 export type { KeyDescription } from './describe.ts';
-export { makeVariableStore, signatureOwner, signVariableUpdate } from './firmware.ts';
+export { makeVariableStore, secureBootKeys, signatureOwner, signVariableUpdate } from './firmware.ts';
 export type { MakeVariableStoreOptions, VariableUpdateRequest } from './firmware.ts';
 export { issueServerCertificate } from './server-certificate.ts';
 export type { ServerCertificateOptions } from './server-certificate.ts';

@@ -7,6 +7,7 @@ export type {
   EventTypesRule,
   FirmwareRule,
   NoEventsRule,
+  NoEventTypesRule,
   SeparatorRule,
 } from './rules.ts';
 export { encodeReferenceValues, parseReferenceValues, referenceValuesSchemaName } from './schema.ts';

@@ -27,6 +27,13 @@ export interface EventTypesRule extends RuleBase {
   readonly types: readonly EventTypeName[];
 }
 
+/** No event of these types extends these PCRs. */
+export interface NoEventTypesRule extends RuleBase {
+  readonly kind: 'no-event-types';
+  readonly pcrs: readonly number[];
+  readonly types: readonly EventTypeName[];
+}
+
 /** No event extends these PCRs. */
 export interface NoEventsRule extends RuleBase {
   readonly kind: 'no-events';
@@ -56,6 +63,7 @@ export interface DigestRule extends RuleBase {
 export type FirmwareRule =
   | SeparatorRule
   | EventTypesRule
+  | NoEventTypesRule
   | NoEventsRule
   | DriverRule
   | ActionRule
@@ -73,6 +81,12 @@ export const firmwareRuleSchema: z.ZodType<FirmwareRule> = z.discriminatedUnion(
   z.strictObject({
     ...base,
     kind: z.literal('event-types'),
+    pcrs,
+    types: z.array(typeName).max(64),
+  }),
+  z.strictObject({
+    ...base,
+    kind: z.literal('no-event-types'),
     pcrs,
     types: z.array(typeName).max(64),
   }),

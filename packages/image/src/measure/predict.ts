@@ -1,0 +1,59 @@
+/** From a release's boot image and keys to what a machine that boots them measures: reference-values.json. */
+
+import type { ByteSource } from '@osguard/formats/bytes';
+import { parsePe } from '@osguard/formats/pe';
+import type {
+  ExpectedEvent,
+  PcrReference,
+  ReferenceBank,
+  ReferenceValues,
+} from '@osguard/formats/reference-values';
+import { phaseValues } from '@osguard/formats/reference-values';
+import type { SecureBootExpectation } from './boot-events.ts';
+import { bootLoaderEvents, kernelEvents, secureBootEvents } from './boot-events.ts';
+import { firmwareRules } from './firmware-rules.ts';
+import { phaseEvents } from './phases.ts';
+import { readMeasuredSections, sectionEvents } from './uki-sections.ts';
+
+export interface PredictOptions {
+  /** Of the release. */
+  readonly name: string;
+  readonly version: string;
+  /** Signed. */
+  readonly uki: ByteSource;
+  readonly secureBoot: SecureBootExpectation;
+  /** Default sha256. */
+  readonly bank?: ReferenceBank;
+}
+
+/** PCRs nobody extends on the way to the host, and who would: systemd's names. */
+const untouched: readonly (readonly [number, string])[] = [
+  [8, 'boot-loader-commands'],
+  // Command lines, credentials and add-ons from outside the UKI.
+  [12, 'kernel-config'],
+  [13, 'sysexts'],
+  [14, 'shim-policy'],
+  [15, 'system-identity'],
+];
+
+/** @throws FormatError when `uki` is no PE image, ImageError when its measurement depends on a choice at boot */
+export function predictMeasurements(options: PredictOptions): ReferenceValues {
+  const { name, version, bank = 'sha256' } = options;
+  const image = parsePe(options.uki);
+  const sections = readMeasuredSections(image);
+  const pcr = (number: number, called: string, events: readonly ExpectedEvent[]): PcrReference => ({
+    pcr: number,
+    name: called,
+    events,
+    values: phaseValues(events, bank),
+  });
+  const pcrs = [
+    pcr(4, 'boot-loader-code', bootLoaderEvents(image, bank)),
+    pcr(7, 'secure-boot-policy', secureBootEvents(options.secureBoot, bank)),
+    pcr(9, 'kernel-initrd', kernelEvents(sections, bank)),
+    pcr(11, 'kernel-boot', [...sectionEvents(sections, { bank }), ...phaseEvents(bank)]),
+    ...untouched.map(([number, called]) => pcr(number, called, [])),
+  ];
+  pcrs.sort((a, b) => a.pcr - b.pcr);
+  return { name, version, bank, pcrs, firmware: firmwareRules };
+}
