@@ -1,0 +1,99 @@
+/** Nonces, and the one step in which evidence uses its nonce up and becomes a verdict. */
+
+import type { Context } from './context.ts';
+import type { SqlRow } from './driver.ts';
+import { findNode, nodeOf } from './nodes.ts';
+import { integer, text, textOrNull } from './rows.ts';
+import type { Store, StoredNonce } from './types.ts';
+
+export function nonceStore({ write }: Context): Store['nonces'] {
+  return {
+    add: async ({ nonce, node, purpose, issued, expires }, most) =>
+      write(async (transaction) => {
+        const [row] = await transaction.all(
+          'SELECT count(*) AS open FROM nonces WHERE node = ?1 AND expires > ?2',
+          [node, issued],
+        );
+        if (row !== undefined && integer(row, 'open') >= most) return 'full';
+        await transaction.all(
+          'INSERT INTO nonces (nonce, node, purpose, issued, expires) VALUES (?1, ?2, ?3, ?4, ?5)',
+          [nonce, node, purpose, issued, expires],
+        );
+        return 'added';
+      }),
+  };
+}
+
+export function evidenceStore({ driver, write }: Context): Store['evidence'] {
+  return {
+    async context(node, nonce) {
+      const [nodes, nonces] = await Promise.all([
+        driver.all(`${findNode} WHERE id = ?1`, [node]),
+        driver.all('SELECT nonce, node, purpose, issued, expires FROM nonces WHERE nonce = ?1', [nonce]),
+      ]);
+      return {
+        ...(nodes[0] !== undefined && { node: nodeOf(nodes[0]) }),
+        ...(nonces[0] !== undefined && { nonce: nonceOf(nonces[0]) }),
+      };
+    },
+    record: async (record) =>
+      write(async (transaction) => {
+        // Deleting is what makes it single use: of two transactions only one gets the row back.
+        const taken = await transaction.all(
+          'DELETE FROM nonces WHERE nonce = ?1 AND node = ?2 RETURNING nonce',
+          [record.nonce, record.node],
+        );
+        if (taken.length === 0) return 'nonce-gone';
+        const [before] = await transaction.all(
+          'SELECT verdict, release_id FROM nodes WHERE id = ?1 AND ak_name = ?2',
+          [record.node, record.akName],
+        );
+        if (before === undefined) return 'node-changed';
+        // A refusal does not wipe out what the machine ran last: rollback protection looks at it.
+        await transaction.all(
+          `UPDATE nodes SET verdict = ?2, at = ?3, expires = ?4, release_id = ?5, reason = ?6, checks = ?7,
+            last_seen = COALESCE(?8, last_seen), tls_key = ?9, agent = ?10 WHERE id = ?1`,
+          [
+            record.node,
+            record.verdict,
+            record.at,
+            record.expires,
+            record.release,
+            record.reason,
+            JSON.stringify(record.checks),
+            record.last === null ? null : JSON.stringify(record.last),
+            record.tlsKey,
+            record.agent,
+          ],
+        );
+        const change =
+          textOrNull(before, 'verdict') !== record.verdict ||
+          textOrNull(before, 'release_id') !== record.release;
+        await transaction.append({
+          at: record.at,
+          kind: `evidence.${record.verdict}`,
+          subject: record.node,
+          actor: 'node',
+          change,
+          data: record.data,
+        });
+        return 'recorded';
+      }),
+    reject: async (nonce, decision) =>
+      write(async (transaction) => {
+        const taken = await transaction.all('DELETE FROM nonces WHERE nonce = ?1 RETURNING nonce', [nonce]);
+        if (decision !== undefined) await transaction.append(decision);
+        return taken.length === 0 ? 'nonce-gone' : 'recorded';
+      }),
+  };
+}
+
+function nonceOf(row: SqlRow): StoredNonce {
+  return {
+    nonce: text(row, 'nonce'),
+    node: text(row, 'node'),
+    purpose: text(row, 'purpose'),
+    issued: integer(row, 'issued'),
+    expires: integer(row, 'expires'),
+  };
+}
