@@ -47,7 +47,11 @@ export function createChannelIdentity(): ChannelIdentity {
         critical: true,
         value: derBitString(Uint8Array.of(keyUsageDigitalSignature), 7),
       },
-      { oid: extensionOids.extendedKeyUsage, critical: false, value: derSequence(derOid(clientAuthentication)) },
+      {
+        oid: extensionOids.extendedKeyUsage,
+        critical: false,
+        value: derSequence(derOid(clientAuthentication)),
+      },
     ],
   });
   const certificate = plan.finish(sign('sha256', plan.toSign, privateKey));

@@ -33,9 +33,13 @@ async function readBounded(path: string, most: number): Promise<Uint8Array | und
     }
   } catch (cause) {
     if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return undefined;
-    throw new NodeError('evidence', `${path} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, {
-      cause,
-    });
+    throw new NodeError(
+      'evidence',
+      `${path} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`,
+      {
+        cause,
+      },
+    );
   }
   throw new NodeError('evidence', `${path} has more than ${most} bytes`);
 }

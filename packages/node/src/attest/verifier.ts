@@ -32,8 +32,13 @@ export interface Verifier extends Disposable {
   enrol(application: EnrolmentRequest): Promise<EnrolmentAnswer>;
   activate(enrolment: string, secret: Uint8Array): Promise<ActivationAnswer>;
   nonce(node: string): Promise<NonceAnswer>;
-  prove(evidence: EvidenceMessage): Promise<EvidenceAnswer>;
+  prove(evidence: EvidenceMessage): Promise<Verdict>;
   secret(name: string): Promise<Uint8Array>;
+}
+
+export interface Verdict extends EvidenceAnswer {
+  /** Seconds for which the verdict counts, by the verifier's own clock; 0 when refused. */
+  readonly lifetime: number;
 }
 
 export interface VerifierOptions {
@@ -47,12 +52,21 @@ export interface VerifierOptions {
   readonly timeout?: number;
 }
 
+interface Dated<T> {
+  readonly value: T;
+  readonly date: number;
+}
+
 interface Answer {
   readonly status: number;
+  /** Milliseconds since 1970, by the verifier's clock. */
+  readonly date: number;
   readonly body: Buffer;
 }
 
 const defaultTimeout = 30_000;
+/** Seconds. */
+const longestLifetime = 86_400;
 /** Bytes; a verdict with all its checks. */
 const largestAnswer = 1_048_576;
 
@@ -72,7 +86,11 @@ export function openVerifier(options: VerifierOptions): Verifier {
   });
 
   async function post<T>(path: string, message: unknown, schema: z.ZodType<T>): Promise<T> {
-    const { body } = await send(path, JSON.stringify(message), largestAnswer);
+    return (await postDated(path, message, schema)).value;
+  }
+
+  async function postDated<T>(path: string, message: unknown, schema: z.ZodType<T>): Promise<Dated<T>> {
+    const { body, date } = await send(path, JSON.stringify(message), largestAnswer);
     let value: unknown;
     try {
       value = JSON.parse(body.toString('utf8'));
@@ -81,7 +99,7 @@ export function openVerifier(options: VerifierOptions): Verifier {
     }
     const parsed = schema.safeParse(value);
     if (!parsed.success) throw unreadable(path, parsed.error);
-    return parsed.data;
+    return { value: parsed.data, date };
   }
 
   async function send(path: string, message: string | undefined, largest: number): Promise<Answer> {
@@ -112,7 +130,13 @@ export function openVerifier(options: VerifierOptions): Verifier {
           if (size > largest) outgoing.destroy(new Error(`the answer has more than ${largest} bytes`));
           else parts.push(part);
         });
-        incoming.on('end', () => resolve({ status: incoming.statusCode ?? 0, body: Buffer.concat(parts) }));
+        incoming.on('end', () =>
+          resolve({
+            status: incoming.statusCode ?? 0,
+            date: Date.parse(incoming.headers.date ?? ''),
+            body: Buffer.concat(parts),
+          }),
+        );
         incoming.on('error', reject);
       },
     );
@@ -136,10 +160,20 @@ export function openVerifier(options: VerifierOptions): Verifier {
         activationAnswerSchema,
       ),
     nonce: (node) => post(paths.nonces, { node, purpose: 'evidence' }, nonceAnswerSchema),
-    prove: (evidence) => post(paths.evidence, evidence, evidenceAnswerSchema),
+    async prove(evidence) {
+      const { value, date } = await postDated(paths.evidence, evidence, evidenceAnswerSchema);
+      return { ...value, lifetime: lifetimeOf(value, date) };
+    },
     secret: async (name) => Uint8Array.from((await send(secretPath(name), undefined, limits.secret)).body),
     [Symbol.dispose]: () => agent.destroy(),
   };
+}
+
+/** The clock of a machine that has just booted may be wrong; the verifier said with its answer what time it is there. */
+function lifetimeOf({ verdict, expires }: EvidenceAnswer, date: number): number {
+  if (verdict !== 'trusted' || expires === null) return 0;
+  const seconds = (Date.parse(expires) - (Number.isNaN(date) ? Date.now() : date)) / 1000;
+  return Math.max(0, Math.min(seconds, longestLifetime));
 }
 
 /** The verifier's own word for its no; undefined when it did not get as far. */
@@ -159,7 +193,9 @@ function reasonIn(body: Buffer): ReasonCode | undefined {
 }
 
 function unreadable(path: string, cause: unknown): NodeError {
-  return new NodeError('verifier', `the verifier's answer to ${path} is not what the protocol says`, { cause });
+  return new NodeError('verifier', `the verifier's answer to ${path} is not what the protocol says`, {
+    cause,
+  });
 }
 
 function messageOf(error: unknown): string {
