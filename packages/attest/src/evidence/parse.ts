@@ -15,6 +15,8 @@ export const largestEvidence: number = 1024 * 1024;
 export const largestFirmwareLog: number = 512 * 1024;
 /** UTF-16 units. */
 export const largestUserspaceLog: number = 256 * 1024;
+/** UTF-16 units. */
+const largestCommandLine = 64 * 1024;
 /** `{` and `[`, also those inside the userspace log's text: its records have two or three each. */
 const mostBrackets = 4096;
 export const nonceSize = 32;
@@ -34,6 +36,7 @@ const schema = z.strictObject({
   firmwareLog: base64(largestFirmwareLog),
   userspaceLog: z.string().max(largestUserspaceLog, 'is too long'),
   tlsKey: base64(1024),
+  commandLine: z.string().max(largestCommandLine, 'is too long').optional(),
   agent: z.strictObject({ version: z.string().regex(/^[0-9A-Za-z.+~:_-]{1,64}$/, 'is no version') }),
 });
 
@@ -49,7 +52,7 @@ export function parseEvidence(bytes: Uint8Array): Evidence {
     const [issue] = parsed.error.issues;
     throw refuse(issue?.path.join('.') ?? '', issue?.message ?? 'is not as it has to be');
   }
-  const { node, pcrs, userspaceLog, agent, ...encoded } = parsed.data;
+  const { node, pcrs, userspaceLog, commandLine, agent, ...encoded } = parsed.data;
   const nonce = fromBase64(encoded.nonce, 'nonce');
   if (nonce.length !== nonceSize) throw refuse('nonce', `has ${nonce.length} bytes, not ${nonceSize}`);
   return {
@@ -62,6 +65,7 @@ export function parseEvidence(bytes: Uint8Array): Evidence {
     firmwareLog: fromBase64(encoded.firmwareLog, 'firmwareLog'),
     userspaceLog,
     tlsKey: fromBase64(encoded.tlsKey, 'tlsKey'),
+    ...(commandLine !== undefined && { commandLine }),
     agent,
   };
 }
@@ -79,6 +83,7 @@ export function encodeEvidence(evidence: Evidence): Uint8Array<ArrayBuffer> {
     firmwareLog: toBase64(evidence.firmwareLog),
     userspaceLog,
     tlsKey: toBase64(evidence.tlsKey),
+    ...(evidence.commandLine !== undefined && { commandLine: evidence.commandLine }),
     agent,
   });
   return new Uint8Array(Buffer.from(text, 'utf8'));

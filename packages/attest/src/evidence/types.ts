@@ -19,5 +19,7 @@ export interface Evidence {
   readonly userspaceLog: string;
   /** SubjectPublicKeyInfo of the key the node speaks TLS with, DER. */
   readonly tlsKey: Uint8Array;
+  /** What the kernel says it was started with; a hint for explanations that counts only where a digest proves it. */
+  readonly commandLine?: string | undefined;
   readonly agent: { readonly version: string };
 }

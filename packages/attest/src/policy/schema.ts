@@ -72,15 +72,17 @@ const release = z
   });
 
 /** Without these no statement about what booted can be made, so a policy cannot leave them out. */
-export const indispensablePcrs: readonly number[] = [0, 1, 2, 3, 4, 5, 6, 7, 9, 11, 12, 13, 14];
-const usualPcrs: readonly number[] = [...indispensablePcrs, 15];
+export const indispensablePcrs: readonly number[] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15];
 
 const quote = z.strictObject({
   pcrs: z
     .array(z.int().min(0).max(23))
     .max(24)
-    .default([...usualPcrs])
-    .meta({ description: 'PCRs of the bank SHA-256 that the quote must cover.' }),
+    .default([...indispensablePcrs])
+    .meta({
+      description:
+        'PCRs of the bank SHA-256 that the quote must cover; 0 to 9 and 11 to 15 are always needed.',
+    }),
   maximumAge: duration('5m', 10_000, '24h').meta({
     description: 'From the issue of the nonce to the judgement.',
   }),

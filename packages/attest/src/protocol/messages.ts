@@ -93,6 +93,8 @@ export interface EvidenceMessage {
   readonly userspaceLog: string;
   /** SubjectPublicKeyInfo of the TLS client key of this connection, DER. */
   readonly tlsKey: string;
+  /** /proc/cmdline without its newline: a hint for explanations, believed only where a digest proves it. */
+  readonly commandLine?: string | undefined;
   readonly agent: { readonly version: string };
 }
 
@@ -106,6 +108,7 @@ export const evidenceMessageSchema: z.ZodType<EvidenceMessage> = z.strictObject(
   firmwareLog: base64(limits.firmwareLog),
   userspaceLog: z.string().max(limits.userspaceLog),
   tlsKey: base64(limits.tlsKey),
+  commandLine: z.string().max(65_536).optional(),
   agent: z.strictObject({ version: z.string().max(64) }),
 });
 

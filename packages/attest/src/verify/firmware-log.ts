@@ -10,8 +10,8 @@ import {
 import type { LogEvent } from '@osguard/formats/eventlog';
 import { FormatError } from '@osguard/formats/bytes';
 import type { CheckDefinition } from './check.ts';
-import { Refused } from './check.ts';
-import { replayedValues } from './replay.ts';
+import { Refused, RefusedFor } from './check.ts';
+import { replayLogs } from './replay.ts';
 
 const highestFirmwarePcr = 7;
 
@@ -101,20 +101,17 @@ export const logTruthChecks: readonly CheckDefinition[] = [
   {
     id: 'log-replay',
     claim: 'the logs give exactly the quoted PCR values',
-    run(material) {
-      const { evidence, selected } = material;
-      const values = replayedValues(material);
-      const wrong = selected.filter((pcr) => values.get(pcr) !== evidence.pcrs.get(pcr));
-      if (wrong.length === 0) return;
-      throw new Refused(
-        'the logs do not give the quoted PCR values',
-        wrong.map((pcr) => ({
+    run({ evidence, selected, log, records }) {
+      const values = replayLogs(log, records);
+      const [first, ...rest] = selected
+        .filter((pcr) => values[pcr] !== evidence.pcrs.get(pcr))
+        .map((pcr) => ({
           message: `the logs do not give the quoted value of PCR ${pcr}: events are missing, added, changed or reordered`,
           expected: evidence.pcrs.get(pcr) ?? 'no value',
-          found: values.get(pcr) ?? 'no value',
+          found: values[pcr] ?? 'no value',
           where: `PCR ${pcr}`,
-        })),
-      );
+        }));
+      if (first !== undefined) throw new RefusedFor([first, ...rest]);
     },
   },
   {

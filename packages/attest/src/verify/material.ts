@@ -8,8 +8,12 @@ import { parseEventLog } from '@osguard/formats/eventlog';
 import type { EventLog } from '@osguard/formats/eventlog';
 import { parseAttest, parsePublicArea, parseTpmSignature } from '@osguard/formats/tpm2';
 import type { QuoteAttest, TpmPublic, TpmSignature } from '@osguard/formats/tpm2';
+import { parseUserspaceLog } from '@osguard/formats/userspace-log';
+import type { UserspaceRecord } from '@osguard/formats/userspace-log';
 import type { Evidence } from '../evidence/types.ts';
 import { Missing } from './check.ts';
+import { matchRelease } from './match.ts';
+import type { ReleaseMatch } from './match.ts';
 import type { NodeRecord, NonceRecord, VerifyContext } from './types.ts';
 
 export interface Material {
@@ -23,6 +27,9 @@ export interface Material {
   /** Indices of the SHA-256 bank that the quote covers, ascending. */
   readonly selected: readonly number[];
   readonly log: EventLog;
+  readonly records: readonly UserspaceRecord[];
+  /** Every allowed or known release against the signed PCR values, the best first. */
+  readonly match: ReleaseMatch;
 }
 
 /** @param evidence undefined when it could not be parsed. */
@@ -44,6 +51,12 @@ export function gather(evidence: Evidence | undefined, context: VerifyContext): 
       .toSorted((a, b) => a - b),
   );
   const log = once('the firmware log cannot be read', () => parseEventLog(given().firmwareLog));
+  const records = once('the userspace log cannot be read', () =>
+    parseUserspaceLog(Buffer.from(given().userspaceLog, 'utf8')),
+  );
+  const match = once('no release is known', () =>
+    present(matchRelease(given().pcrs, context), 'no release is known'),
+  );
   return {
     context,
     get evidence() {
@@ -69,6 +82,12 @@ export function gather(evidence: Evidence | undefined, context: VerifyContext): 
     },
     get log() {
       return log();
+    },
+    get records() {
+      return records();
+    },
+    get match() {
+      return match();
     },
   };
 }

@@ -84,6 +84,6 @@ export interface Verdict {
   readonly release?: { readonly name: string; readonly version: string; readonly id: string };
   /** Only when trusted. */
   readonly last?: LastSeen;
-  /** Signed by the TPM; only when the quote held. Lower-case hex by index. */
+  /** Signed by the TPM; only when trusted. Lower-case hex by index. */
   readonly pcrs?: ReadonlyMap<number, string>;
 }

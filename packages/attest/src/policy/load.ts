@@ -1,0 +1,162 @@
+/** A policy file and everything it names: certificates, releases. Mistakes are diagnostics at the line that names the file. */
+
+import { readFile, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Diagnostic } from '@osguard/events';
+import { OsguardError } from '@osguard/events';
+import { decodePem, parseCertificate } from '@osguard/formats/x509';
+import type { Certificate } from '@osguard/formats/x509';
+import { FormatError } from '@osguard/formats/bytes';
+import { namedRole } from '@osguard/keys';
+import { manifestFile, openReferenceRelease, referenceValuesFile } from '../release/open.ts';
+import type { ReferenceRelease } from '../release/types.ts';
+import { parsePolicy, placed, policyMistakes } from './parse.ts';
+import type { ParsedPolicy } from './parse.ts';
+import type { Policy, WrittenPolicy } from './types.ts';
+
+export interface LoadedPolicy {
+  readonly policy: Policy;
+  /** The releases the policy names, verified, with the state it gives them. */
+  readonly releases: readonly ReferenceRelease[];
+  readonly warnings: readonly Diagnostic[];
+  readonly text: string;
+}
+
+type Path = readonly (string | number)[];
+
+/** Bytes: a policy with a long list of keys; a bundle of root certificates; a release file. */
+const largest = { policy: 8 * 1024 * 1024, certificates: 4 * 1024 * 1024, release: 8 * 1024 * 1024 } as const;
+
+/** @throws DiagnosticsError with all mistakes, also those in the files it names. */
+export async function loadPolicy(file: string): Promise<LoadedPolicy> {
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(await readBounded(file, largest.policy));
+  } catch (cause) {
+    const message = `cannot be read: ${reasonOf(cause)}`;
+    throw policyMistakes([{ severity: 'error', code: 'not-readable', message, file }], '', file);
+  }
+  const parsed = parsePolicy(text, { file });
+  const reader = new NamedFiles(dirname(file), parsed, file);
+  const { written } = parsed;
+  const { endorsement } = written.trust;
+  const trustAt = ['trust', 'endorsement'];
+  const endorsementRoots = await reader.certificates(endorsement.roots, [...trustAt, 'roots']);
+  const intermediates = await reader.certificates(endorsement.intermediates, [...trustAt, 'intermediates']);
+  const signers = await reader.certificates(written.trust.release, ['trust', 'release']);
+  for (const [index, signer] of signers.entries()) {
+    const role = namedRole(signer);
+    if (role !== undefined && role !== 'release') {
+      reader.mistake('wrong-role', `is the certificate of the role ${role}, not release`, [
+        'trust',
+        'release',
+        index,
+      ]);
+    }
+  }
+  const releases: ReferenceRelease[] = [];
+  for (const [index, release] of written.releases.entries()) {
+    const opened = await reader.release(release, { trust: signers, path: ['releases', index, 'folder'] });
+    if (opened === undefined) continue;
+    if (releases.some(({ id }) => id === opened.id)) {
+      reader.mistake('duplicate', `${release.folder} is a release already named: a release has one state`, [
+        'releases',
+        index,
+        'folder',
+      ]);
+    }
+    releases.push(opened);
+  }
+  if (reader.mistakes.length > 0) throw policyMistakes([...reader.mistakes, ...parsed.warnings], text, file);
+  const policy = settle(written, { endorsementRoots, intermediates, signers });
+  return { policy, releases, warnings: parsed.warnings, text };
+}
+
+interface Certificates {
+  readonly endorsementRoots: readonly Certificate[];
+  readonly intermediates: readonly Certificate[];
+  readonly signers: readonly Certificate[];
+}
+
+/** The policy with certificates in the place of paths. */
+export function settle(written: WrittenPolicy, certificates: Certificates): Policy {
+  const { name, trust, releases, minimumVersion, rollbackProtection, quote, firmware, token } = written;
+  return {
+    name,
+    trust: {
+      endorsementRoots: certificates.endorsementRoots,
+      endorsementIntermediates: certificates.intermediates,
+      endorsementKeys: new Set(trust.endorsement.keys),
+      release: certificates.signers,
+    },
+    releases: releases.map(({ folder, state, from, until }) => ({ folder, state, from, until })),
+    minimumVersion,
+    rollbackProtection,
+    quote: { ...quote, pcrs: quote.pcrs.toSorted((a, b) => a - b) },
+    firmware,
+    token,
+  };
+}
+
+class NamedFiles {
+  readonly mistakes: Diagnostic[] = [];
+  readonly #folder: string;
+  readonly #parsed: ParsedPolicy;
+  readonly #file: string;
+
+  constructor(folder: string, parsed: ParsedPolicy, file: string) {
+    this.#folder = folder;
+    this.#parsed = parsed;
+    this.#file = file;
+  }
+
+  mistake(code: string, message: string, path: Path): void {
+    this.mistakes.push(placed({ severity: 'error', code, message, path }, this.#parsed.located, this.#file));
+  }
+
+  async certificates(names: readonly string[], path: Path): Promise<readonly Certificate[]> {
+    const found: Certificate[] = [];
+    for (const [index, name] of names.entries()) {
+      try {
+        const bytes = await readBounded(join(this.#folder, name), largest.certificates);
+        const ders = bytes[0] === 0x30 ? [bytes] : decodePem('CERTIFICATE', bytes.toString('latin1'));
+        for (const der of ders) found.push(parseCertificate(der));
+      } catch (cause) {
+        this.mistake('certificate', `${name}: ${reasonOf(cause)}`, [...path, index]);
+      }
+    }
+    return found;
+  }
+
+  async release(
+    { folder, state, from, until }: WrittenPolicy['releases'][number],
+    { trust, path }: { readonly trust: readonly Certificate[]; readonly path: Path },
+  ): Promise<ReferenceRelease | undefined> {
+    try {
+      const manifest = await readBounded(join(this.#folder, folder, manifestFile), largest.release);
+      const referenceValues = await readBounded(
+        join(this.#folder, folder, referenceValuesFile),
+        largest.release,
+      );
+      return openReferenceRelease({ manifest, referenceValues }, { trust, state, from, until });
+    } catch (cause) {
+      this.mistake('release', `${folder}: ${reasonOf(cause)}`, path);
+      return undefined;
+    }
+  }
+}
+
+async function readBounded(file: string, most: number): Promise<Buffer> {
+  const { size } = await stat(file);
+  if (size > most) throw new FormatError('too-large', `${size} bytes, ${most} are accepted`);
+  return readFile(file);
+}
+
+/** Errors of files and formats in a few words; anything else is a bug and passes. */
+function reasonOf(cause: unknown): string {
+  if (cause instanceof FormatError || cause instanceof OsguardError) return cause.message;
+  if (cause instanceof Error && 'code' in cause && typeof cause.code === 'string') {
+    return cause.code === 'ENOENT' ? 'no such file' : cause.code;
+  }
+  throw cause;
+}

@@ -1,0 +1,105 @@
+/**
+ * The verdict: evidence, what is known of the node, the nonce, reference values, policy and time in; an ordered list of
+ * checks out. No clock, no randomness, no file, no network: the same input gives the same verdict years later.
+ *
+ * Fails closed: a check whose input is missing has failed, and one check that has failed refuses. Nothing is looked up in
+ * the evidence to decide what to check it against, except which of the known releases to explain it with.
+ */
+
+import { parseEvidence } from '../evidence/parse.ts';
+import type { Evidence } from '../evidence/types.ts';
+import { AttestError } from '../error.ts';
+import { attestationKeyChecks } from './attestation-key.ts';
+import { runCheck } from './check.ts';
+import type { CheckDefinition } from './check.ts';
+import { logShapeChecks, logTruthChecks } from './firmware-log.ts';
+import { freshnessChecks } from './freshness.ts';
+import { authenticationIds } from './ids.ts';
+import type { CheckId } from './ids.ts';
+import { gather } from './material.ts';
+import type { Material } from './material.ts';
+import { quotedPcrChecks, quoteOriginChecks } from './quote.ts';
+import { firmwareCheck, releaseChecks } from './release-checks.ts';
+import { secureBootChecks } from './secure-boot.ts';
+import type { AttestCheck, Verdict, VerifyContext } from './types.ts';
+import { userspaceCheck } from './userspace.ts';
+import { Refused } from './check.ts';
+
+const nodeStateCheck: CheckDefinition = {
+  id: 'node-state',
+  claim: 'no operator took the node out',
+  run({ node }) {
+    if (node.state !== 'enrolled') throw new Refused('an operator took the node out', { found: node.state });
+  },
+};
+
+/** In the order of {@link checkIds}, without evidence-format, which comes before there is anything to look at. */
+export const checkDefinitions: readonly CheckDefinition[] = [
+  ...freshnessChecks,
+  ...attestationKeyChecks,
+  ...quoteOriginChecks,
+  nodeStateCheck,
+  ...quotedPcrChecks,
+  ...logShapeChecks,
+  userspaceCheck,
+  ...logTruthChecks,
+  ...secureBootChecks,
+  firmwareCheck,
+  ...releaseChecks,
+];
+
+const authentication: ReadonlySet<CheckId> = new Set(authenticationIds);
+
+/** @param evidence as it came from the network, or already parsed. Never throws because of what is in it. */
+export function verifyEvidence(evidence: Uint8Array | Evidence, context: VerifyContext): Verdict {
+  return verifyWith(checkDefinitions, evidence, context);
+}
+
+/** For the test that shows that every check is needed. */
+export function verifyWith(
+  definitions: readonly CheckDefinition[],
+  evidence: Uint8Array | Evidence,
+  context: VerifyContext,
+): Verdict {
+  const { parsed, check } = readEvidence(evidence);
+  const material = gather(parsed, context);
+  const checks: AttestCheck[] = [check];
+  for (const definition of definitions) checks.push(...runCheck(definition, material));
+  return concludeFrom(checks, material);
+}
+
+function readEvidence(evidence: Uint8Array | Evidence): { parsed: Evidence | undefined; check: AttestCheck } {
+  const id = 'evidence-format';
+  try {
+    const parsed = evidence instanceof Uint8Array ? parseEvidence(evidence) : evidence;
+    return { parsed, check: { id, ok: true, message: 'the evidence has the form of evidence' } };
+  } catch (error) {
+    if (!(error instanceof AttestError)) throw error;
+    return { parsed: undefined, check: { id, ok: false, message: error.message } };
+  }
+}
+
+function concludeFrom(checks: readonly AttestCheck[], material: Material): Verdict {
+  const failed = checks.find(({ ok }) => !ok);
+  const authenticated = checks.every(({ ok, id }) => ok || !authentication.has(id));
+  const release = authenticated ? releaseOf(material) : undefined;
+  if (failed !== undefined || release === undefined) {
+    const reason = failed?.id ?? 'release-measurements';
+    return { verdict: 'refused', authenticated, checks, reason, ...(release !== undefined && { release }) };
+  }
+  const { clock, resetCount, restartCount } = material.quote.clockInfo;
+  return {
+    verdict: 'trusted',
+    authenticated,
+    checks,
+    release,
+    last: { clock, resetCount, restartCount, version: release.version },
+    pcrs: material.evidence.pcrs,
+  };
+}
+
+function releaseOf(material: Material): Verdict['release'] {
+  if (material.context.releases.length === 0) return undefined;
+  const { id, manifest } = material.match.release;
+  return { name: manifest.name, version: manifest.version, id };
+}
