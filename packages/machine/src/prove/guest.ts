@@ -8,7 +8,7 @@ import { MachineError } from '../error.ts';
 import type { Machine } from '../vm/launch.ts';
 import type { ConsoleLine, ConsoleMatch, LineStream, WaitOptions } from '../vm/line-stream.ts';
 import { startMachine } from '../vm/machine.ts';
-import type { DirectKernel, DiskOptions } from '../vm/options.ts';
+import type { DirectKernel, DiskOptions, UserNetwork } from '../vm/options.ts';
 import type { BootLimits, ProofContext } from './context.ts';
 
 export interface GuestOptions {
@@ -22,6 +22,8 @@ export interface GuestOptions {
   /** False: blank variable store, Secure Boot off. */
   readonly secureBoot?: boolean;
   readonly memoryMiB?: number;
+  /** Default: none. */
+  readonly network?: UserNetwork;
 }
 
 /** How often silence is looked for. Milliseconds. */
@@ -70,6 +72,7 @@ export class Guest implements AsyncDisposable {
       disks: options.disks,
       smbios: options.smbios ?? [],
       onReset: 'exit',
+      ...(options.network !== undefined && { network: options.network }),
       ...(options.kernel !== undefined && { kernel: options.kernel }),
       ...(consoleFolder !== undefined && { consoleLog: join(consoleFolder, `${options.name}.log`) }),
       ...(signal !== undefined && { signal }),

@@ -9,6 +9,7 @@ import sys
 import termios
 import time
 
+import command
 import execution
 import kernel
 import memory
@@ -18,6 +19,7 @@ import storage
 
 ATTACKS = {
     **execution.ATTACKS, **memory.ATTACKS, **kernel.ATTACKS, **policy.ATTACKS, **storage.ATTACKS, **state.ATTACKS,
+    **command.ATTACKS,
 }
 MARKS = ("ipe_op=", "avc:", "Lockdown:", "verity", "Loading of", "module verification", "IPE", "SELinux:")
 

@@ -1,0 +1,50 @@
+"""What an administrator of the host does: runs one of its own programs, writes or changes a file of /var."""
+
+import os
+
+from system import attempt, capture, write_file
+
+
+def run_program(args):
+    """One program of the host; it succeeded when it ended with status 0."""
+    argv = args["argv"]
+
+    def start():
+        status, signal, output = capture(argv[0], argv, {"PATH": "/usr/bin:/usr/sbin", **args.get("env", {})})
+        if status != 0:
+            raise OSError(1, output[-4000:] + (f" (signal {signal})" if signal else f" (status {status})"))
+        return output[-16000:]
+
+    return [attempt(os.path.basename(argv[0]), start)], None
+
+
+def put_file(args):
+    path = args["path"]
+
+    def put():
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        write_file(path, bytes.fromhex(args["content"]), int(args.get("mode", "644"), 8))
+        return "written"
+
+    return [attempt(path, put)], None
+
+
+def change_byte(args):
+    """Flips one bit of a file at an offset, counted from the end when it is negative."""
+    path = args["path"]
+
+    def change():
+        with open(path, "r+b") as file:
+            file.seek(args["offset"], os.SEEK_SET if args["offset"] >= 0 else os.SEEK_END)
+            at = file.tell()
+            byte = file.read(1)[0]
+            file.seek(at)
+            file.write(bytes([byte ^ 1]))
+            file.flush()
+            os.fsync(file.fileno())
+        return f"byte {at} is {byte ^ 1:#x} instead of {byte:#x}"
+
+    return [attempt(path, change)], None
+
+
+ATTACKS = {"run-program": run_program, "put-file": put_file, "change-byte": change_byte}
