@@ -4,6 +4,7 @@ import type { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { FormatError } from '@osguard/formats/bytes';
+import { ZstdFrames } from '@osguard/formats/zstd';
 import { LayerError } from '../error.ts';
 import type { LayerCompression } from './types.ts';
 
@@ -41,7 +42,10 @@ export async function readLayer(
       }
     };
     if (compression === 'none') await eat(blob);
-    else await pipeline(blob, decompressor(compression), eat, { ...(signal !== undefined && { signal }) });
+    else
+      await pipeline(compression === 'zstd' ? cutAtFrames(blob) : blob, decompressor(compression), eat, {
+        ...(signal !== undefined && { signal }),
+      });
   } catch (error) {
     signal?.throwIfAborted();
     if (isZlibError(error)) {
@@ -64,6 +68,13 @@ async function* counted(
     onSource?.(piece.length);
     if (piece.length > 0) yield piece;
   }
+}
+
+/** Pieces that the decoder can be given: see ZstdFrames. */
+async function* cutAtFrames(blob: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const frames = new ZstdFrames();
+  for await (const piece of blob) yield* frames.push(piece);
+  frames.end();
 }
 
 const magicSize = 4;

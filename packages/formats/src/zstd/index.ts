@@ -1,0 +1,1 @@
+export { ZstdFrames } from './frames.ts';
