@@ -40,6 +40,13 @@ function refuses(value: unknown, expected: RegExp, mediaType?: string): void {
   );
 }
 
+function subjectOf({ subject }: ImageManifest): {
+  readonly subject: NonNullable<typeof subject>['digest'];
+} {
+  assert.ok(subject !== undefined);
+  return { subject: subject.digest };
+}
+
 suite('digests', () => {
   test('registered algorithms in lower case, nothing else', () => {
     assert.equal(parseDigest(digest), digest);
@@ -257,12 +264,6 @@ suite('layer signatures in the wild', () => {
     const manifest = parseManifest(found?.file(`layer-signatures/${file}`) ?? new Uint8Array());
     assert.ok(manifest.kind === 'manifest');
     return manifest;
-  }
-  function subjectOf({ subject }: ImageManifest): {
-    readonly subject: NonNullable<typeof subject>['digest'];
-  } {
-    assert.ok(subject !== undefined);
-    return { subject: subject.digest };
   }
 
   test('tardev', { skip }, () => {

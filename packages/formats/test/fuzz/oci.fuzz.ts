@@ -56,7 +56,7 @@ export const target: FuzzTarget = defineFuzz({
       (): unknown => parseReference(text),
       (): unknown => nextLink(text),
       (): unknown => parseContentRange(text),
-      (): unknown => {
+      (): void => {
         const manifest = parseManifest(bytes);
         encodeManifest(manifest);
         if (manifest.kind === 'manifest' && manifest.subject !== undefined) {

@@ -1,0 +1,115 @@
+/** Who refers to a manifest or blob: the referrers API, and the tag that stands in for it (distribution-spec 1.1). */
+
+import {
+  artifactTypeOf,
+  encodeManifest,
+  mediaTypes,
+  parseManifest,
+  referrersTag,
+} from '@osguard/formats/oci';
+import type { Descriptor, Digest, ImageIndex, Manifest } from '@osguard/formats/oci';
+import { LayerError } from '../error.ts';
+import type { HttpResponse } from './http.ts';
+import { discard, readAll } from './http.ts';
+import type { ImageStore } from './store.ts';
+
+/** Bytes. */
+const largestPage = 4 * 1024 * 1024;
+const mostReferrers = 10_000;
+
+export interface ListReferrersOptions {
+  readonly subject: Digest;
+  readonly artifactType?: string;
+  readonly pages: AsyncIterable<{ readonly response: HttpResponse }>;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export async function listReferrers(
+  store: ImageStore,
+  options: ListReferrersOptions,
+): Promise<readonly Descriptor[]> {
+  const { subject, artifactType, signal } = options;
+  const found = (await fromApi(options)) ?? (await fromTag(store, subject, signal))?.manifests ?? [];
+  // Filtering by the registry is optional, and nobody has to believe it.
+  return artifactType === undefined ? found : found.filter((each) => each.artifactType === artifactType);
+}
+
+async function fromApi({ pages }: ListReferrersOptions): Promise<readonly Descriptor[] | undefined> {
+  const found: Descriptor[] = [];
+  for await (const { response } of pages) {
+    const type = response.header('content-type')?.replace(/;.*$/s, '').trim();
+    // Some registries answer any path with a page for people.
+    if (response.status !== 200 || type !== mediaTypes.ociIndex) {
+      discard(response);
+      return undefined;
+    }
+    const page = parseManifest(await readAll(response, largestPage));
+    if (page.kind !== 'index') throw new LayerError('registry', 'the list of referrers is no index');
+    found.push(...page.manifests);
+    if (found.length > mostReferrers)
+      throw new LayerError('registry', `more than ${mostReferrers} referrers`);
+  }
+  return found;
+}
+
+async function fromTag(
+  store: ImageStore,
+  subject: Digest,
+  signal: AbortSignal | undefined,
+): Promise<ImageIndex | undefined> {
+  try {
+    const { manifest } = await store.manifest(referrersTag(subject), { signal });
+    return manifest.kind === 'index' ? manifest : undefined;
+  } catch (error) {
+    if (error instanceof LayerError && error.code === 'not-found') return undefined;
+    throw error;
+  }
+}
+
+/** How an index lists a manifest: with what the referrers API would say of it. */
+export function referrerEntry(descriptor: Descriptor, manifest: Manifest): Descriptor {
+  const artifactType = artifactTypeOf(manifest);
+  const { mediaType, digest, size } = descriptor;
+  return {
+    mediaType,
+    digest,
+    size,
+    ...(artifactType !== undefined && { artifactType }),
+    ...(manifest.annotations.size > 0 && { annotations: manifest.annotations }),
+  };
+}
+
+/**
+ * Adds a manifest to the tag of its subject. Two writers at once can lose each other's entry, as there is no
+ * compare-and-set on tags: what was written is read back, and written again when it is gone.
+ */
+export async function recordReferrer(
+  store: ImageStore,
+  {
+    descriptor,
+    manifest,
+    signal,
+  }: { readonly descriptor: Descriptor; readonly manifest: Manifest; readonly signal?: AbortSignal },
+): Promise<void> {
+  const { subject } = manifest;
+  if (subject === undefined) return;
+  const entry = referrerEntry(descriptor, manifest);
+  for (let tries = 0; tries < 4; tries += 1) {
+    const index = await fromTag(store, subject.digest, signal);
+    const manifests = index?.manifests ?? [];
+    if (manifests.some(({ digest }) => digest === entry.digest)) return;
+    const next: ImageIndex = {
+      kind: 'index',
+      mediaType: mediaTypes.ociIndex,
+      annotations: index?.annotations ?? new Map(),
+      manifests: [...manifests, entry],
+    };
+    const tag = referrersTag(subject.digest);
+    await store.pushManifest(encodeManifest(next), { mediaType: mediaTypes.ociIndex, tag, signal });
+  }
+  const last = await fromTag(store, subject.digest, signal);
+  if (last?.manifests.some(({ digest }) => digest === entry.digest) === true) return;
+  throw new LayerError('registry', `${store.name}: others keep overwriting ${referrersTag(subject.digest)}`, {
+    hint: 'run it again when nobody else pushes',
+  });
+}
