@@ -23,6 +23,7 @@ import type { NodeProgram } from './host/index.ts';
 import { commandLine, findKernel, installNode, ipePolicy, prepareHost, settleHost } from './host/index.ts';
 import { assembleInitrd } from './initrd/assemble.ts';
 import { applyDefinition } from './overlay/index.ts';
+import { writeReferenceValues } from './measure/index.ts';
 import type { Lock, PackageFiles } from './packages/index.ts';
 import {
   encodeLock,
@@ -148,6 +149,16 @@ export async function buildImage(options: BuildOptions): Promise<BuiltRelease> {
       await writeWhole(file('uki.efi'), signed.read(0, signed.size));
       report.detail(`${(signed.size / 1e6).toFixed(1)} MB`);
     });
+
+    await step(sink, { id: 'measure', title: 'predict what the host measures' }, () =>
+      writeReferenceValues(output.path, {
+        name: definition.name,
+        version: definition.version,
+        kernel: kernel.release,
+        bootCertificate: signers.boot.certificate,
+        keyring,
+      }),
+    );
 
     const disk = await step(sink, { id: 'disk', title: 'assemble the disk' }, async () => {
       using image = openFileSource(file('usr.erofs'));

@@ -3,7 +3,6 @@
  * those of edk2 (DxeTpm2MeasureBootLib, Tcg2Dxe) as the PC Client Platform Firmware Profile 1.06, section 3.3.4 demands.
  */
 
-import type { ByteSource } from '@osguard/formats/bytes';
 import { encodeGuid, toHex } from '@osguard/formats/bytes';
 import type { SecureBootKeys } from '@osguard/formats/efi';
 import {
@@ -17,9 +16,9 @@ import { encodeVariableData } from '@osguard/formats/eventlog';
 import type { PeImage } from '@osguard/formats/pe';
 import { authenticodeDigest } from '@osguard/formats/pe';
 import type { ExpectedEvent, ReferenceBank } from '@osguard/formats/reference-values';
-import { hashBytes, hashSource } from './digest.ts';
-import type { MeasuredSection, SectionContent } from './uki-sections.ts';
-import { textOf } from './uki-sections.ts';
+import { hashBytes, hashSources } from './digest.ts';
+import { stubInitrd } from './stub-initrd.ts';
+import { readMeasuredSections, textOf } from './uki-sections.ts';
 
 const profile = 'PC Client Platform Firmware Profile, section 3.3.4';
 const callingApplication = 'Calling EFI Application from Boot Option';
@@ -106,17 +105,10 @@ export function secureBootEvents(
   ];
 }
 
-/** Linux, drivers/firmware/efi/libstub: what the kernel was given. */
-export function kernelEvents(
-  sections: ReadonlyMap<MeasuredSection, SectionContent>,
-  bank: PcrBank,
-): readonly ExpectedEvent[] {
-  const cmdline = sections.get('.cmdline');
+/** Linux, drivers/firmware/efi/libstub: what the kernel says it was given. */
+export function kernelEvents(image: PeImage, bank: PcrBank): readonly ExpectedEvent[] {
+  const cmdline = readMeasuredSections(image).get('.cmdline');
   const line = cmdline && textOf(cmdline);
-  const initrds = (['.ucode', '.initrd'] as const).flatMap((name) => {
-    const content = sections.get(name);
-    return content === undefined ? [] : [content.body];
-  });
   const events: ExpectedEvent[] = [];
   if (line !== undefined) {
     events.push({
@@ -128,25 +120,17 @@ export function kernelEvents(
       text: line,
     });
   }
-  if (initrds.length > 0) {
+  const { parts, sections } = stubInitrd(image);
+  if (parts.length > 0) {
     events.push({
       log: 'firmware',
       type: 'EV_EVENT_TAG',
-      digest: hashSource(joined(initrds), bank),
+      digest: hashSources(parts, bank),
       what: 'initrd the kernel was given',
-      source: initrds.length === 1 ? 'uki.efi, section .initrd' : 'uki.efi, sections .ucode and .initrd',
+      source: `uki.efi, section${sections.length === 1 ? '' : 's'} ${sections.join(', ')}`,
     });
   }
   return events;
-}
-
-/** As systemd-stub hands them over: one after the other, each from a multiple of four bytes. */
-function joined(parts: readonly ByteSource[]): ByteSource {
-  const [first] = parts;
-  if (parts.length === 1 && first !== undefined) return first;
-  const pieces = parts.flatMap((part) => [part.read(0, part.size).slice(), new Uint8Array(-part.size & 3)]);
-  const all = Buffer.concat(pieces);
-  return { size: all.length, read: (offset, length) => all.subarray(offset, offset + length) };
 }
 
 function separator(bank: PcrBank, source: string): ExpectedEvent {

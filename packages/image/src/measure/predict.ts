@@ -50,7 +50,7 @@ export function predictMeasurements(options: PredictOptions): ReferenceValues {
   const pcrs = [
     pcr(4, 'boot-loader-code', bootLoaderEvents(image, bank)),
     pcr(7, 'secure-boot-policy', secureBootEvents(options.secureBoot, bank)),
-    pcr(9, 'kernel-initrd', kernelEvents(sections, bank)),
+    pcr(9, 'kernel-initrd', kernelEvents(image, bank)),
     pcr(11, 'kernel-boot', [...sectionEvents(sections, { bank }), ...phaseEvents(bank)]),
     ...untouched.map(([number, called]) => pcr(number, called, [])),
   ];

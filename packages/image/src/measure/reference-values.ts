@@ -1,12 +1,19 @@
 /** reference-values.json of a release: its boot image and the certificates a machine for it is given. */
 
+import { join } from 'node:path';
 import type { ByteSource } from '@osguard/formats/bytes';
 import type { ReferenceValues } from '@osguard/formats/reference-values';
+import { encodeReferenceValues } from '@osguard/formats/reference-values';
 import type { Certificate } from '@osguard/formats/x509';
 import type { Keyring } from '@osguard/keys';
 import { secureBootKeys } from '@osguard/keys';
+import { openFileSource } from '../files/source.ts';
+import { writeWhole } from '../files/write.ts';
 import { databaseRoles } from '../release/folder.ts';
 import { predictMeasurements } from './predict.ts';
+
+/** In the release folder. */
+export const referenceValuesName = 'reference-values.json';
 
 export interface ReleaseMeasurementOptions {
   readonly name: string;
@@ -21,9 +28,6 @@ export interface ReleaseMeasurementOptions {
   readonly keyring: Keyring;
 }
 
-/** Of this name in the release folder. */
-export const referenceValuesName = 'reference-values.json';
-
 /** @throws KeysError when a certificate that the firmware needs is not there; FormatError, ImageError */
 export function releaseMeasurements(options: ReleaseMeasurementOptions): ReferenceValues {
   const { name, version, uki, keyring } = options;
@@ -34,4 +38,14 @@ export function releaseMeasurements(options: ReleaseMeasurementOptions): Referen
     uki,
     secureBoot: { keys, authority: options.bootCertificate.der },
   });
+}
+
+/** Writes the file into the release folder in which uki.efi lies. */
+export async function writeReferenceValues(
+  folder: string,
+  options: Omit<ReleaseMeasurementOptions, 'uki'>,
+): Promise<void> {
+  using uki = openFileSource(join(folder, 'uki.efi'));
+  const values = releaseMeasurements({ ...options, uki });
+  await writeWhole(join(folder, referenceValuesName), encodeReferenceValues(values));
 }

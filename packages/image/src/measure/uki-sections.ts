@@ -51,7 +51,7 @@ export function readMeasuredSections(image: PeImage): ReadonlyMap<MeasuredSectio
     if (section === undefined) continue;
     if (others.length > 0 || name === '.profile') {
       throw new ImageError(
-        'unsupported',
+        'not-an-image',
         `the UKI has more than one ${name}: profiles and device trees are chosen at boot`,
         {
           hint: 'build one UKI for each profile',
