@@ -33,4 +33,10 @@ export type {
   Verdict,
   VerifyContext,
 } from './verify/types.ts';
-export type { JsonWebKeyP256, JsonWebKeySet, TokenSigner, VerdictToken } from './token/types.ts';
+export { issueToken } from './token/issue.ts';
+export type { IssueOptions, VerdictToken } from './token/issue.ts';
+export { createTokenSigner, jwksOf } from './token/keys.ts';
+export { earProfile } from './token/types.ts';
+export type { JsonWebKeyP256, JsonWebKeySet, TokenSigner, VerdictClaims } from './token/types.ts';
+export { verifyToken } from './token/verify.ts';
+export type { VerifyTokenOptions } from './token/verify.ts';
