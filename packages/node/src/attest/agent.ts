@@ -145,7 +145,7 @@ class Agent {
       log.notice(`attest: ${address} does not know this node by its keys, enrolling`);
       await enrol({ machine, verifier, keys });
       log.notice(`attest: enrolled at ${address} as ${machine.name}`);
-      return once();
+      return await once();
     }
   }
 

@@ -1,4 +1,7 @@
-/** The two records of what was measured: the firmware's (TCG PC Client, kept by the kernel) and systemd's own. */
+/**
+ * The two records of what was measured: the firmware's (TCG PC Client, kept by the kernel) and systemd's own; and the
+ * kernel's command line, as a hint.
+ */
 
 import { open } from 'node:fs/promises';
 import { limits } from '@osguard/attest/protocol';
@@ -7,6 +10,9 @@ import type { MachineLogs } from './machine.ts';
 
 const firmwareLog = '/sys/kernel/security/tpm0/binary_bios_measurements';
 const userspaceLog = '/run/log/systemd/tpm2-measure.log';
+const commandLine = '/proc/cmdline';
+/** Characters; what the protocol takes. */
+const longestCommandLine = 65_536;
 
 /** @throws NodeError `evidence` when there is no firmware log or one of them is longer than the protocol takes */
 export async function readMeasurementLogs(): Promise<MachineLogs> {
@@ -17,7 +23,12 @@ export async function readMeasurementLogs(): Promise<MachineLogs> {
     });
   }
   const userspace = await readBounded(userspaceLog, limits.userspaceLog);
-  return { firmware, userspace: userspace === undefined ? '' : Buffer.from(userspace).toString('utf8') };
+  const line = await readBounded(commandLine, longestCommandLine);
+  return {
+    firmware,
+    userspace: userspace === undefined ? '' : Buffer.from(userspace).toString('utf8'),
+    ...(line !== undefined && { commandLine: Buffer.from(line).toString('utf8').replace(/\n$/, '') }),
+  };
 }
 
 /** Files of securityfs have no size: read until the end or the bound. */

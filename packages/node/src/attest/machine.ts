@@ -29,6 +29,8 @@ export interface MachineLogs {
   readonly firmware: Uint8Array;
   /** tpm2-measure.log; empty when nothing was measured after the boot loader. */
   readonly userspace: string;
+  /** /proc/cmdline. Proves nothing; it lets the verifier say what was changed in a line of which logs hold the digest. */
+  readonly commandLine?: string;
 }
 
 export interface Machine {

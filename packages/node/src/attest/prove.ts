@@ -52,6 +52,7 @@ export async function prove({ machine, verifier, identity, keys, version }: Prov
     },
     firmwareLog: base64(logs.firmware),
     userspaceLog: logs.userspace,
+    ...(logs.commandLine !== undefined && { commandLine: logs.commandLine }),
     tlsKey: base64(identity.publicKey),
     agent: { version },
   });

@@ -17,7 +17,7 @@ export const runAttest: Role = async ({ release, attest }, { log, signal }) => {
   const { verifier: address, ca, interval } = attest;
   log.notice(`attest: ${release.name} ${release.version}, verifier ${address}, every ${interval} s`);
   await runAgent({
-    machine: thisMachine(hostname()),
+    machine: thisMachine({ name: hostname() }),
     connect: (identity) => openVerifier({ address, ca, identity, signal }),
     keep: openKeep(),
     log,
