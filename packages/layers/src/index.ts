@@ -16,3 +16,36 @@ export { verityLayerMediaType } from './transport/media-type.ts';
 export { LayerError } from './error.ts';
 export type { LayerErrorCode } from './error.ts';
 export type { DiffId } from '@osguard/formats/layer';
+export { openRegistry } from './registry/open-registry.ts';
+export type { RegistryOptions } from './registry/open-registry.ts';
+export { findCredentials } from './registry/credentials.ts';
+export type { CredentialOptions, Credentials } from './registry/credentials.ts';
+export { Secret } from './registry/secret.ts';
+export type {
+  BlobOptions,
+  ImageStore,
+  OpenContent,
+  PushBlobOptions,
+  PushManifestOptions,
+  ReferrersOptions,
+  StoredManifest,
+  StoreOptions,
+} from './registry/store.ts';
+export { openImage } from './sources/open-image.ts';
+export type { OpenedImage } from './sources/open-image.ts';
+export { readBlob, readImages } from './sources/images.ts';
+export type { ImageLayer, ImageSet, PlatformImage, ReadImagesOptions } from './sources/images.ts';
+export { fetchVerityImage, findVerityImages } from './sign/published.ts';
+export type { FetchImageOptions, PublishedImage } from './sign/published.ts';
+export { signImage } from './sign/sign-image.ts';
+export type { SignedLayerReport, SignImageOptions, SignReport } from './sign/sign-image.ts';
+export { verifyImage } from './verify/verify-image.ts';
+export type { LayerCheck, VerifiedLayer, VerifyImageOptions, VerifyReport } from './verify/verify-image.ts';
+export type { RefusalReason } from './verify/signature-verdict.ts';
+export { inspectImage } from './verify/inspect-image.ts';
+export type {
+  InspectedLayer,
+  InspectedSignature,
+  InspectImageOptions,
+  InspectReport,
+} from './verify/inspect-image.ts';
