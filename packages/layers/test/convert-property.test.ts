@@ -159,7 +159,10 @@ describe('layers: the same archive, the same image', () => {
     assert.equal(converted.rootHash, '45068e703d1a9d98241bb149ffe0da6b5e8b4a7ed211c65c8f94fc8f30953487');
     assert.equal(converted.size, 319_488);
     const empty = await convert(new Uint8Array(1024));
-    assert.equal(empty.converted.rootHash, '4cf71ca564aae2422099932742f8e4605e8155b5d594b957e47ddfe4151ed651');
+    assert.equal(
+      empty.converted.rootHash,
+      '4cf71ca564aae2422099932742f8e4605e8155b5d594b957e47ddfe4151ed651',
+    );
   });
 
   it('whatever the pieces, the compression and the threads', async () => {
