@@ -12,10 +12,12 @@ import { scratch } from '@osguard/testkit';
 
 export interface SoftwareTpm extends AsyncDisposable {
   readonly tpm: Tpm;
+  /** Another connection, after `tpm` was closed. */
+  open(): Promise<Tpm>;
   /** What tpm2-tools need to reach this TPM, while `tpm` is closed. */
   readonly tcti: string;
   /** Files of the test. */
-  file(name: string): string;
+  readonly file: (name: string) => string;
 }
 
 /** `await using` ends the process and removes its state. */
@@ -49,6 +51,7 @@ export async function startSwtpm(swtpm: Judge, options: TpmOptions = {}): Promis
   await startup(tpm);
   return {
     tpm,
+    open: async () => new Tpm(await openSocket({ path: server }), options),
     tcti: `swtpm:path=${server}`,
     file: (name) => join(folder.path, name),
     async [Symbol.asyncDispose]() {
