@@ -14,3 +14,5 @@ export { blankVariableStore } from './blank-store.ts';
 export { installedFile } from './installed.ts';
 export { makePe } from './make-pe.ts';
 export type { MadePe } from './make-pe.ts';
+export { canRunDockerRegistry, noDockerRegistry, startDockerRegistry } from './docker-registry.ts';
+export type { DockerRegistry, DockerRegistryOptions } from './docker-registry.ts';
