@@ -5,6 +5,7 @@ export {
   verifyAuthenticatedVariable,
 } from './authenticated-variable.ts';
 export type { AuthenticatedVariable, VariableUpdate } from './authenticated-variable.ts';
+export { describeAuthority, describeSignatureLists } from './describe.ts';
 export { enrollSecureBoot, keyVariableContent } from './enroll.ts';
 export type { SecureBootKeys } from './enroll.ts';
 export {

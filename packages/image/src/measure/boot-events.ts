@@ -6,6 +6,8 @@
 import { encodeGuid, toHex } from '@osguard/formats/bytes';
 import type { SecureBootKeys } from '@osguard/formats/efi';
 import {
+  describeAuthority,
+  describeSignatureLists,
   globalVariableGuid,
   imageSecurityDatabaseGuid,
   keyVariableContent,
@@ -67,6 +69,7 @@ export function secureBootEvents(
     digest: hashBytes(encodeVariableData({ vendor, name, value }), bank),
     what,
     source,
+    text: name === 'SecureBoot' ? toHex(value) : describeSignatureLists(value).join('\n'),
   });
   const key = (name: 'PK' | 'KEK' | 'db' | 'dbx', what: string, source: string): ExpectedEvent =>
     variable(name, content[name], { vendor: keyVariables[name], what: `${name}: ${what}`, source });
@@ -101,6 +104,7 @@ export function secureBootEvents(
       ),
       what: 'the certificate of db that vouches for the boot image',
       source: 'certificate of the role boot, which signed uki.efi',
+      text: describeAuthority(entry),
     },
   ];
 }
