@@ -37,6 +37,8 @@ export { readBlob, readImages } from './sources/images.ts';
 export type { ImageLayer, ImageSet, PlatformImage, ReadImagesOptions } from './sources/images.ts';
 export { fetchVerityImage, findVerityImages } from './sign/published.ts';
 export type { FetchImageOptions, PublishedImage } from './sign/published.ts';
+export { findSignatures } from './verify/find-signatures.ts';
+export type { FoundSignature, FoundSignatures } from './verify/find-signatures.ts';
 export { signImage } from './sign/sign-image.ts';
 export type { SignedLayerReport, SignImageOptions, SignReport } from './sign/sign-image.ts';
 export { verifyImage } from './verify/verify-image.ts';

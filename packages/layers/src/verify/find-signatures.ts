@@ -34,7 +34,7 @@ const mostArtifacts = 256;
 /** @throws LayerError when the store cannot be read. */
 export async function findSignatures(
   store: ImageStore,
-  image: PlatformImage,
+  image: Pick<PlatformImage, 'descriptor' | 'layers'>,
   { signal }: StoreOptions = {},
 ): Promise<FoundSignatures> {
   const signatures: FoundSignature[] = [];

@@ -1,13 +1,29 @@
 /**
  * How the host finds a layer: what was published beside it, in the registry it was pulled from or in a layout brought by
- * hand; else the layer itself, converted here, with the signature of its image. Nothing found here is trusted.
+ * hand; else the layer itself, converted here, with the signatures of its image. Nothing found here is trusted: the kernel
+ * verifies what comes of it.
  */
 
+import { existsSync } from 'node:fs';
+import type { FoundSignature, ImageStore, PublishedImage, RegistryOptions } from '@osguard/layers';
+import {
+  convertLayer,
+  fetchVerityImage,
+  findCredentials,
+  findSignatures,
+  findVerityImages,
+  LayerError,
+  openImage,
+  openRegistry,
+} from '@osguard/layers';
+import { isDigest } from '@osguard/formats/oci';
+import type { Digest } from '@osguard/formats/oci';
 import type { BlobInfo, ContentStore } from '../containerd/content.ts';
 import { openContentStore } from '../containerd/content.ts';
 import { SnapshotterError } from './error.ts';
 import type { LayerFinder, LayerRequest } from './find-layer.ts';
 import type { IncomingLayer } from './layer-store.ts';
+import { sourcesOf } from './sources.ts';
 
 export interface HostLayerFinderOptions {
   /** containerd's socket. */
@@ -16,6 +32,8 @@ export interface HostLayerFinderOptions {
   readonly layout: string;
   /** A docker configuration with credentials that need not be there. */
   readonly credentials: string;
+  /** Hosts with a port: containerd notes only the name of the host a layer came from. */
+  readonly registries: () => readonly string[];
   /** Registries that may be reached without TLS. */
   readonly insecure: readonly string[];
   readonly audit: boolean;
@@ -30,24 +48,170 @@ export class HostLayerFinder implements LayerFinder {
   }
 
   async find(request: LayerRequest): Promise<IncomingLayer> {
+    const { digest } = request;
+    if (!isDigest(digest)) throw new SnapshotterError('bad-request', `${digest} is no digest`);
     const content = openContentStore(this.#options.containerd, request.namespace);
-    const info = await content.info(request.digest);
-    throw new SnapshotterError(
-      'layer-unsigned',
-      `layer ${request.digest} is not signed: looked in ${places(info).join(', ') || 'no registry'}`,
-    );
+    const info = await content.info(digest);
+    const search = new Search(request, { digest, content, options: this.#options });
+    for (const open of this.#stores(info)) {
+      const found = await search.in(open);
+      if (found !== undefined) return found;
+    }
+    return search.end();
+  }
+
+  /** Each opened when its turn comes. */
+  *#stores(info: BlobInfo): Generator<OpenStore> {
+    const { layout, registries, insecure, credentials } = this.#options;
+    if (existsSync(layout)) {
+      yield { name: layout, open: async () => (await openImage(`oci:${layout}`)).store };
+    }
+    const options: RegistryOptions = {
+      insecure,
+      credentials: (where) => findCredentials(where, { files: [credentials], env: {} }),
+    };
+    for (const source of sourcesOf(info.labels, registries())) {
+      const name = `${source.registry}/${source.repository}`;
+      yield { name, open: () => openRegistry(source, options) };
+    }
   }
 }
 
-function places(info: BlobInfo): readonly string[] {
-  return Object.entries(info.labels)
-    .filter(([name]) => name.startsWith(sourceLabel))
-    .flatMap(([name, repositories]) =>
-      repositories.split(',').map((repository) => `${name.slice(sourceLabel.length)}/${repository}`),
-    );
+interface OpenStore {
+  readonly name: string;
+  readonly open: () => Promise<ImageStore>;
 }
 
-/** containerd notes there where a blob came from: host in the name, repositories in the value. */
-const sourceLabel = 'containerd.distribution.source.';
+interface SearchInputs {
+  readonly digest: Digest;
+  readonly content: ContentStore;
+  readonly options: HostLayerFinderOptions;
+}
 
-export type { ContentStore };
+/** One layer looked for in one place after the other. */
+class Search {
+  readonly #request: LayerRequest;
+  readonly #inputs: SearchInputs;
+  readonly #looked: string[] = [];
+  readonly #failures: string[] = [];
+
+  constructor(request: LayerRequest, inputs: SearchInputs) {
+    this.#request = request;
+    this.#inputs = inputs;
+  }
+
+  async in({ name, open }: OpenStore): Promise<IncomingLayer | undefined> {
+    let store: ImageStore | undefined;
+    try {
+      store = await open();
+      return (await this.#published(store)) ?? (await this.#signed(store));
+    } catch (error) {
+      if (!(error instanceof LayerError)) throw error;
+      this.#failures.push(`${name}: ${error.message}`);
+      return undefined;
+    } finally {
+      this.#looked.push(name);
+      await store?.close();
+    }
+  }
+
+  /** Nothing was found. In mode audit the layer is taken as it is; else this says why there is no container. */
+  async end(): Promise<IncomingLayer> {
+    const { digest, options } = this.#inputs;
+    if (options.audit) return this.#convert([]);
+    if (this.#failures.length > 0) {
+      throw new SnapshotterError(
+        'layer-unavailable',
+        `no signed image of layer ${digest} could be fetched: ${this.#failures.join('; ')}`,
+      );
+    }
+    const where =
+      this.#looked.length === 0 ? 'nowhere, for it came from no registry' : this.#looked.join(', ');
+    throw new SnapshotterError('layer-unsigned', `layer ${digest} is not signed (looked in: ${where})`, {
+      hint: 'sign it with: osguard layers sign',
+    });
+  }
+
+  /** What the signer built: fetched, not made anew. */
+  async #published(store: ImageStore): Promise<IncomingLayer | undefined> {
+    const { signal, output } = this.#request;
+    const { digest, options } = this.#inputs;
+    const images = await findVerityImages(store, digest, { signal });
+    for (const image of images.filter(({ signatures }) => signatures.length > 0 || options.audit)) {
+      try {
+        const { rootHash, diffId, size, hashOffset } = await fetchVerityImage(store, image, {
+          output,
+          signal,
+          threads: 1,
+        });
+        const { signatures } = withSameRootHash(image, images);
+        return { image: output, rootHash, diffId, size, hashOffset, signatures };
+      } catch (error) {
+        if (!(error instanceof LayerError)) throw error;
+        // Whoever may push can publish rubbish; another one may be good.
+        this.#failures.push(`${store.name}, artifact ${image.artifact}: ${error.message}`);
+      }
+    }
+    return undefined;
+  }
+
+  /** Only signatures are there: the image is made here, and must be the one they are of. */
+  async #signed(store: ImageStore): Promise<IncomingLayer | undefined> {
+    const { digest, content } = this.#inputs;
+    const { signal } = this.#request;
+    const found: FoundSignature[] = [];
+    for (const manifest of await manifestsOf(digest, content)) {
+      const { signatures } = await findSignatures(
+        store,
+        { descriptor: { mediaType: '', digest: manifest, size: 0 }, layers: [] },
+        { signal },
+      );
+      found.push(...signatures.filter(({ layerDigest }) => layerDigest === digest));
+    }
+    return found.length === 0 ? undefined : this.#convert(found);
+  }
+
+  async #convert(found: readonly FoundSignature[]): Promise<IncomingLayer> {
+    const { digest, content } = this.#inputs;
+    const { output, mediaType, size: sourceSize, signal } = this.#request;
+    const made = await convertLayer(content.read(digest, signal === undefined ? {} : { signal }), {
+      output,
+      mediaType,
+      sourceSize,
+      threads: 1,
+      ...(signal && { signal }),
+    });
+    const { rootHash, diffId, size, hashOffset } = made;
+    const signatures = found.filter((each) => each.rootHash === rootHash).map(({ message }) => message);
+    if (found.length > 0 && signatures.length === 0) {
+      throw new SnapshotterError(
+        'layer-mismatch',
+        `layer ${digest} has root hash ${rootHash}, but the signatures of its image are of ${found
+          .map((each) => each.rootHash)
+          .join(', ')}`,
+      );
+    }
+    return { image: output, rootHash, diffId, size, hashOffset, signatures };
+  }
+}
+
+/** Signatures of the same image by other signers, in artifacts of their own. */
+function withSameRootHash(
+  image: PublishedImage,
+  images: readonly PublishedImage[],
+): Pick<PublishedImage, 'signatures'> {
+  const others = images.filter((each) => each !== image && each.rootHash === image.rootHash);
+  return { signatures: [image, ...others].flatMap(({ signatures }) => signatures) };
+}
+
+/** Manifests in the content store that list the layer: containerd labels them with what they refer to. */
+async function manifestsOf(layer: Digest, content: ContentStore): Promise<readonly Digest[]> {
+  const found: Digest[] = [];
+  for (const { digest, labels } of await content.list([])) {
+    const refers = Object.entries(labels).some(
+      ([name, value]) => name.startsWith('containerd.io/gc.ref.content.l.') && value === layer,
+    );
+    if (refers && isDigest(digest)) found.push(digest);
+  }
+  return found;
+}

@@ -28,8 +28,15 @@ export interface LayerStoreOptions {
   readonly volumes: Volumes;
   /** `mode: audit` of the signed definition: layers without signature are opened, and said so. */
   readonly audit: boolean;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
   readonly log: (message: string) => void;
 }
+
+/** What a download keeps of an image beside its name. */
+const continued = /\.(?:part|index)$/;
+/** Nobody comes back for a download after this many milliseconds. */
+const longestPause = 24 * 60 * 60_000;
 
 export class LayerStore {
   readonly #options: LayerStoreOptions;
@@ -46,8 +53,13 @@ export class LayerStore {
 
   /** Makes the folders, and removes what an earlier process left half done. */
   async start(): Promise<void> {
-    await rm(this.incoming, { recursive: true, force: true });
+    const { now } = this.#options;
     await mkdir(this.incoming, { recursive: true, mode: 0o700 });
+    for (const name of await readdir(this.incoming)) {
+      const path = join(this.incoming, name);
+      // An interrupted download goes on; whole images were not yet looked at, and are fetched or made again.
+      if (!continued.test(name) || (await stat(path)).mtimeMs < now() - longestPause) await rm(path);
+    }
     const { folder, metadata, volumes } = this.#options;
     const known = new Map(metadata.layers().map((layer) => [layer.id, layer]));
     for (const id of await volumes.opened()) if (!known.has(id)) await volumes.close(id);

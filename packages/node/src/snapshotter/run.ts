@@ -1,6 +1,7 @@
 /** The role `layers`: containerd's snapshotter and differ, over layers whose signatures the kernel verified. */
 
 import { once } from 'node:events';
+import { existsSync, readdirSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { NodeError } from '../error.ts';
@@ -31,8 +32,8 @@ export const runSnapshotter: Role = async ({ layers: configuration }, { log, sig
   await mkdir(state, { recursive: true, mode: 0o711 });
   using metadata = new Metadata(join(state, 'layers.db'));
   const volumes = new VerityVolumes(join(runtime, 'layers'));
-  const layers = new LayerStore({ folder: join(state, 'layers'), metadata, volumes, audit, log: say });
   const now = Date.now;
+  const layers = new LayerStore({ folder: join(state, 'layers'), metadata, volumes, audit, now, log: say });
   const snapshots = new Snapshots({ folder: join(state, 'snapshots'), metadata, layers, now });
   await layers.start();
   await snapshots.start();
@@ -40,6 +41,7 @@ export const runSnapshotter: Role = async ({ layers: configuration }, { log, sig
     containerd,
     layout,
     credentials,
+    registries: () => registriesWithFolder(configuration.insecureRegistries),
     insecure: configuration.insecureRegistries,
     audit,
     log: say,
@@ -50,3 +52,9 @@ export const runSnapshotter: Role = async ({ layers: configuration }, { log, sig
   say(`serving ${server.socket}, mode ${configuration.mode}, ${metadata.layers().length} layers`);
   if (!signal.aborted) await once(signal, 'abort');
 };
+
+/** Registries with a port of their own are known by containerd's folder for them, in signed /usr. */
+function registriesWithFolder(named: readonly string[]): readonly string[] {
+  const folder = '/etc/containerd/certs.d';
+  return [...new Set([...named, ...(existsSync(folder) ? readdirSync(folder) : [])])];
+}

@@ -30,7 +30,6 @@ export interface UnpackerOptions {
 export class Unpacker {
   readonly #options: UnpackerOptions;
   readonly #running = new Map<string, Promise<Layer>>();
-  #next = 0;
 
   constructor(options: UnpackerOptions) {
     this.#options = options;
@@ -53,7 +52,7 @@ export class Unpacker {
 
   /** The same layer asked for twice at once is fetched once. */
   #obtain(request: ApplyRequest): Promise<Layer> {
-    const key = `${request.namespace}\n${request.layer.digest}`;
+    const key = request.layer.digest;
     const running = this.#running.get(key);
     if (running !== undefined) return running;
     const work = this.#fetch(request).finally(() => this.#running.delete(key));
@@ -63,8 +62,8 @@ export class Unpacker {
 
   async #fetch({ layer, namespace, signal }: ApplyRequest): Promise<Layer> {
     const { layers, finder } = this.#options;
-    this.#next += 1;
-    const output = join(layers.incoming, `${process.pid}-${this.#next}.erofs`);
+    // By the layer's name, so that an interrupted download goes on.
+    const output = join(layers.incoming, `${layer.digest.replace(/[^0-9a-z]/g, '-')}.erofs`);
     const request: LayerRequest = { ...layer, namespace, output, ...(signal && { signal }) };
     try {
       return await layers.add(await finder.find(request));

@@ -96,7 +96,7 @@ export async function startRig(
   const log = (line: string): void => void lines.push(line);
   const now = Date.now;
   const metadata = new Metadata(join(folder, 'metadata.db'));
-  const layers = new LayerStore({ folder: join(folder, 'layers'), metadata, volumes, audit, log });
+  const layers = new LayerStore({ folder: join(folder, 'layers'), metadata, volumes, audit, now, log });
   const snapshots = new Snapshots({ folder: join(folder, 'snapshots'), metadata, layers, now });
   await layers.start();
   await snapshots.start();

@@ -1,0 +1,36 @@
+/** Where a layer came from, as far as containerd noted it on the blob. */
+
+import { isDigest } from '@osguard/formats/oci';
+
+export interface Source {
+  readonly registry: string;
+  readonly repository: string;
+}
+
+/** Host name without port after it; the value lists repositories. Older and newer containerd differ in the prefix. */
+const label = /^containerd(?:\.io)?[./]distribution\.source\.(.+)$/;
+const repositoryName = /^[a-z0-9]+(?:[._/-]+[a-z0-9]+)*$/;
+
+/**
+ * @param registries known with their ports, for the label has only the host's name.
+ * @returns each registry and repository once; those with a port first.
+ */
+export function sourcesOf(
+  labels: Readonly<Record<string, string>>,
+  registries: readonly string[],
+): readonly Source[] {
+  const sources: Source[] = [];
+  for (const [name, value] of Object.entries(labels)) {
+    const host = label.exec(name)?.[1];
+    if (host === undefined || isDigest(host)) continue;
+    const known = registries.filter(
+      (registry) => registry.replace(/:\d+$/, '') === host && registry !== host,
+    );
+    for (const registry of new Set([...known, host])) {
+      for (const repository of value.split(',')) {
+        if (repositoryName.test(repository)) sources.push({ registry, repository });
+      }
+    }
+  }
+  return sources;
+}
