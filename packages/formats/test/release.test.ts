@@ -14,7 +14,14 @@ const manifest: ReleaseManifest = {
   architecture: 'amd64',
   created: '2026-11-22T00:00:00Z',
   files: [
-    { path: 'disk.raw', size: 2 ** 33, sha256 },
+    {
+      path: 'disk.raw',
+      size: 2 ** 33,
+      pieces: [
+        { offset: 0, size: 512, sha256 },
+        { offset: 512, size: 2 ** 33 - 512, sha256 },
+      ],
+    },
     { path: 'ipe/host.p7b', size: 10, sha256 },
   ],
   rootHash: sha256,
@@ -66,6 +73,21 @@ test('what is no manifest', () => {
     { files: [file('a\\b')] },
     { files: [file('a\u0001')] },
     { files: [{ ...file('a'), sha256: 'x' }] },
+    { files: [{ ...file('a'), pieces: [] }] },
+    ...[
+      [{ offset: 0, size: 0, sha256 }],
+      [{ offset: -1, size: 1, sha256 }],
+      [{ offset: 0, size: 101, sha256 }],
+      [{ offset: 2 ** 53 - 1, size: 2 ** 53 - 1, sha256 }],
+      [
+        { offset: 0, size: 2, sha256 },
+        { offset: 1, size: 2, sha256 },
+      ],
+      [
+        { offset: 5, size: 1, sha256 },
+        { offset: 0, size: 1, sha256 },
+      ],
+    ].map((pieces) => ({ files: [{ path: 'a', size: 100, pieces }] })),
     { packages: { count: -1, sha256 } },
     { partitions: [{ label: 'x', type: 'y', uuid: 'z', offset: 0, size: 0 }] },
   ]) {

@@ -15,9 +15,13 @@ import { makePe } from '@osguard/testkit';
 import { parseDefinition } from '../src/definition/index.ts';
 import { writeDisk } from '../src/disk/assemble.ts';
 import { planHostDisk, removableMediaPath } from '../src/disk/host-disk.ts';
+import { FileThreads } from '../src/files/file-threads.ts';
 import { openFileSource } from '../src/files/source.ts';
 import { commandLine, ipePolicy } from '../src/host/index.ts';
+import { writeReferenceValues } from '../src/measure/index.ts';
 import { writeManifest } from '../src/release/manifest.ts';
+import type { DescribedPiece } from '../src/release/pieces.ts';
+import { describePieces } from '../src/release/pieces.ts';
 import { writeSbom } from '../src/release/sbom.ts';
 import { RootTree } from '../src/tree/index.ts';
 import { usrSalt, writeUsr } from '../src/usr/write-usr.ts';
@@ -34,6 +38,8 @@ export interface SmallReleaseOptions {
     readonly usrSigner?: Keyring;
     readonly bootSigner?: Keyring;
     readonly releaseSigner?: Keyring;
+    readonly measuredKeys?: Keyring;
+    readonly pieces?: (pieces: readonly DescribedPiece[]) => readonly DescribedPiece[];
   };
 }
 
@@ -82,6 +88,13 @@ export async function writeSmallRelease(folder: string, options: SmallReleaseOpt
   });
   const uki = await signPe(boot, unsigned);
   writeFileSync(file('uki.efi'), uki.read(0, uki.size));
+  await writeReferenceValues(folder, {
+    name: 'small',
+    version: '1',
+    kernel: '7.3.0',
+    bootCertificate: boot.certificate,
+    keyring: change.measuredKeys ?? keyring,
+  });
   using usr = openFileSource(file('usr.erofs'));
   using usrTree = openFileSource(file('usr.verity'));
   using bootImage = openFileSource(file('uki.efi'));
@@ -104,11 +117,20 @@ export async function writeSmallRelease(folder: string, options: SmallReleaseOpt
     ...Array.from(change.espFiles ?? [], ([path, bytes]) => ({ path, body: sourceOf(bytes) })),
   ];
   const content = writeFat({ size: esp.size, volumeId: 1, mtime: time, hiddenSectors: 2048, files }).segments;
-  writeDisk(file('disk.raw'), { ...plan, partitions: [{ ...esp, content }, ...others] });
+  const { written } = writeDisk(file('disk.raw'), { ...plan, partitions: [{ ...esp, content }, ...others] });
+  const copied = new Map([
+    [usr, 'usr.erofs'],
+    [usrTree, 'usr.verity'],
+    [bootImage, 'uki.efi'],
+  ]);
+  const pieces = describePieces(written, copied);
+  await using threads = new FileThreads(1);
   const records = { packages: [], owners: new Map<string, string>() };
-  await writeSbom(file('sbom.spdx.json'), { definition, records, image: file('usr.erofs'), time });
+  await writeSbom(file('sbom.spdx.json'), { definition, records, image: file('usr.erofs'), time, threads });
   await writeManifest(folder, {
     signer: await (change.releaseSigner ?? keyring).signer('release'),
+    threads,
+    sparse: new Map([['disk.raw', change.pieces?.(pieces) ?? pieces]]),
     facts: {
       name: 'small',
       version: '1',

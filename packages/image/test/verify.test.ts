@@ -1,16 +1,44 @@
 import assert from 'node:assert/strict';
-import { closeSync, copyFileSync, openSync, readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  copyFileSync,
+  openSync,
+  readFileSync,
+  readSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { after, before, describe, test } from 'node:test';
+import fc from 'fast-check';
 import { readFat } from '@osguard/formats/fat';
 import { gptTypes, partitionExtent, readGpt } from '@osguard/formats/gpt';
 import { sliceSource } from '@osguard/formats/bytes';
+import type { SparseReleaseFile } from '@osguard/formats/release';
 import { initKeys, loadKeyring } from '@osguard/keys';
 import type { Keyring } from '@osguard/keys';
 import type { Scratch } from '@osguard/testkit';
 import { scratch } from '@osguard/testkit';
-import { openFileSource, verifyImage } from '../src/index.ts';
+import { FileThreads } from '../src/files/file-threads.ts';
+import type { ReleaseFolder } from '../src/index.ts';
+import { openFileSource, openRelease, verifyImage } from '../src/index.ts';
+import { CheckList } from '../src/verify/checks.ts';
+import { checkFiles } from '../src/verify/release.ts';
 import type { SmallReleaseOptions } from './small-release.ts';
 import { writeSmallRelease } from './small-release.ts';
+
+function flipBit(path: string, offset: number): void {
+  const fd = openSync(path, 'r+');
+  const byte = new Uint8Array(1);
+  readSync(fd, byte, 0, 1, offset);
+  writeSync(fd, Uint8Array.of((byte[0] ?? 0) ^ 1), 0, 1, offset);
+  closeSync(fd);
+}
+
+function sparseDisk({ manifest }: ReleaseFolder): SparseReleaseFile {
+  const disk = manifest.files.find(({ path }) => path === 'disk.raw');
+  return disk !== undefined && 'pieces' in disk ? disk : assert.fail('the disk is not described by pieces');
+}
 
 const noEnforce = (line: string): string => line.replace('ipe.enforce=1', 'ipe.enforce=0');
 const openEnd = (line: string): string => line.replace(/ --$/, '');
@@ -52,11 +80,7 @@ describe('offline verification', () => {
     made += 1;
     const path = dir.file(`disk-${made}.raw`);
     copyFileSync(dir.file('good/disk.raw'), path);
-    const fd = openSync(path, 'r+');
-    const byte = new Uint8Array(1);
-    readSync(fd, byte, 0, 1, offset);
-    writeSync(fd, Uint8Array.of((byte[0] ?? 0) ^ 1), 0, 1, offset);
-    closeSync(fd);
+    flipBit(path, offset);
     return path;
   }
   function startOf(type: string): number {
@@ -89,7 +113,13 @@ describe('offline verification', () => {
     assert.deepEqual(await failures(await build({ usrSigner: foreign })), ['root-hash-signature']);
     assert.deepEqual(await failures(await build({ releaseSigner: foreign })), ['release-signature']);
     const boot = await failures(await build({ bootSigner: foreign }));
-    assert.deepEqual(boot, ['esp-files', 'uki-signature', 'ipe-signature', 'ipe-decisions']);
+    assert.deepEqual(boot, [
+      'esp-files',
+      'uki-signature',
+      'ipe-signature',
+      'ipe-decisions',
+      'reference-values',
+    ]);
   });
 
   test('what else lies on the ESP is found, signed or not', async () => {
@@ -127,6 +157,58 @@ describe('offline verification', () => {
     const text = readFileSync(`${sbom}/sbom.spdx.json`, 'latin1');
     writeFileSync(`${sbom}/sbom.spdx.json`, text.replace('/usr/bin/program', '/usr/bin/prograM'));
     assert.deepEqual(await failures(sbom), ['release-files', 'sbom']);
+  });
+
+  test('one changed byte anywhere in the disk of a release is found', async () => {
+    const folder = await build({});
+    const disk = `${folder}/disk.raw`;
+    const { size } = statSync(disk);
+    const { pieces } = sparseDisk(await openRelease(folder));
+    const edges = pieces.flatMap(({ offset, size: length }) => [
+      offset - 1,
+      offset,
+      offset + length - 1,
+      offset + length,
+    ]);
+    // The empty slot, the room for /var and what lies between partitions are in no piece.
+    const gaps = pieces.map(({ offset, size: length }, index) => {
+      const next = pieces[index + 1]?.offset ?? size;
+      return Math.floor((offset + length + next) / 2);
+    });
+    const random = fc.sample(fc.integer({ min: 0, max: size - 1 }), { numRuns: 20, seed: 20 });
+    const places = new Set([...edges, ...gaps, ...random].filter((at) => at >= 0 && at < size));
+    assert.ok(places.size > 40, String(places.size));
+    await using threads = new FileThreads();
+    for (const at of places) {
+      flipBit(disk, at);
+      const list = new CheckList();
+      await checkFiles(list, await openRelease(folder), threads);
+      assert.deepEqual(
+        list.checks.map(({ id, ok }) => [id, ok]),
+        [['release-files', false]],
+        `byte ${at}`,
+      );
+      assert.match(list.checks[0]?.where ?? '', /^disk\.raw, /, `byte ${at}`);
+      flipBit(disk, at);
+    }
+    assert.deepEqual(await failures(folder), []);
+    flipBit(disk, size - 3_000_000);
+    assert.deepEqual(await failures(folder), ['release-files']);
+  });
+
+  test('a byte that changed on the disk and in the file beside it alike is found', async () => {
+    const folder = await build({});
+    const { pieces } = sparseDisk(await openRelease(folder));
+    const { size } = statSync(`${folder}/usr.erofs`);
+    const usr = pieces.find((piece) => piece.size === size) ?? assert.fail('no piece for /usr');
+    flipBit(`${folder}/usr.erofs`, 9000);
+    flipBit(`${folder}/disk.raw`, usr.offset + 9000);
+    assert.ok((await failures(folder)).includes('release-files'));
+  });
+
+  test('a manifest that leaves out a piece of the disk does not hold', async () => {
+    const folder = await build({ pieces: (all) => all.toSpliced(1, 1) });
+    assert.deepEqual(await failures(folder), ['release-files']);
   });
 
   test('what is no image is an error, not a report', async () => {

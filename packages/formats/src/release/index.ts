@@ -1,4 +1,12 @@
 export { encodeRelease, parseRelease, releasePayloadType, releaseSchemaName } from './manifest.ts';
-export type { ReleaseFile, ReleaseManifest, ReleasePackages, ReleasePartition } from './manifest.ts';
+export type {
+  ReleaseFile,
+  ReleaseManifest,
+  ReleasePackages,
+  ReleasePartition,
+  ReleasePiece,
+  SparseReleaseFile,
+  WholeReleaseFile,
+} from './manifest.ts';
 export { packageListDigest } from './package-digest.ts';
 export type { ListedPackage } from './package-digest.ts';

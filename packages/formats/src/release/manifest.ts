@@ -11,10 +11,28 @@ export const releaseSchemaName = 'osguard/release/v1';
 /** The payloadType of the signed envelope. */
 export const releasePayloadType = 'application/vnd.osguard.release.v1+json';
 
-export interface ReleaseFile {
+/** Every byte of a file is covered: by one digest, or by the digests of its pieces and zeros everywhere else. */
+export type ReleaseFile = WholeReleaseFile | SparseReleaseFile;
+
+export interface WholeReleaseFile {
   /** Inside the release folder, with `/`; no absolute paths, no `..`. */
   readonly path: string;
   /** Bytes. */
+  readonly size: number;
+  /** Lower-case hex. */
+  readonly sha256: string;
+}
+
+/** A disk is mostly room: hashing that would take longer than everything else. */
+export interface SparseReleaseFile extends Omit<WholeReleaseFile, 'sha256'> {
+  /** In the order of the file, without overlap. All bytes outside of them are zero. */
+  readonly pieces: readonly ReleasePiece[];
+}
+
+export interface ReleasePiece {
+  /** Bytes from the start of the file. */
+  readonly offset: number;
+  /** Bytes, at least one. */
   readonly size: number;
   /** Lower-case hex. */
   readonly sha256: string;
@@ -69,6 +87,14 @@ const created = z
   .regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/, 'is no time in UTC like 2026-01-31T12:00:00Z')
   .refine((text) => !Number.isNaN(Date.parse(text)), 'is no time');
 
+const piece = z.strictObject({ offset: size, size: z.int().positive(), sha256 });
+const releaseFile = z.union([
+  z.strictObject({ path, size, sha256 }),
+  z
+    .strictObject({ path, size, pieces: z.array(piece).max(1000) })
+    .refine(arePiecesInside, 'pieces overlap, are not in order or end behind the file'),
+]);
+
 const schema = z.strictObject({
   schema: z.literal(releaseSchemaName),
   name: word,
@@ -76,10 +102,7 @@ const schema = z.strictObject({
   kernel: word,
   architecture: word,
   created,
-  files: z
-    .array(z.strictObject({ path, size, sha256 }))
-    .max(10_000)
-    .refine(isSorted, 'are not sorted by path'),
+  files: z.array(releaseFile).max(10_000).refine(isSorted, 'are not sorted by path'),
   rootHash: z.string().regex(/^(?:[0-9a-f]{2}){20,64}$/, 'is no root hash in lower-case hex'),
   packages: z.strictObject({ count: size, sha256 }),
   partitions: z
@@ -111,6 +134,15 @@ function check(value: unknown, code: 'malformed' | 'not-encodable'): ReleaseMani
 function isInside(text: string): boolean {
   const parts = text.split('/');
   return !parts.some((part) => part === '' || part === '.' || part === '..') && !/[\p{Cc}\\]/u.test(text);
+}
+
+function arePiecesInside({ size: end, pieces }: Omit<SparseReleaseFile, 'path'>): boolean {
+  let at = 0;
+  for (const each of pieces) {
+    if (each.offset < at || each.offset + each.size > end) return false;
+    at = each.offset + each.size;
+  }
+  return true;
 }
 
 function isSorted(files: readonly { readonly path: string }[]): boolean {

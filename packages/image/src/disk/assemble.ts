@@ -5,10 +5,11 @@
 
 import { closeSync, fsyncSync, ftruncateSync, openSync } from 'node:fs';
 import type { Segment } from '@osguard/formats/bytes';
+import { sourceOf } from '@osguard/formats/bytes';
 import type { DiskLayout } from '@osguard/formats/gpt';
 import { encodeGpt, layoutDisk } from '@osguard/formats/gpt';
 import { ImageError } from '../error.ts';
-import { writeFully, writeSegments } from '../files/write.ts';
+import { writeSegments } from '../files/write.ts';
 
 export interface DiskPartition {
   /** Partition type GUID (`gptTypes`). */
@@ -31,8 +32,13 @@ export interface DiskPlan {
   readonly freeSpace?: number;
 }
 
+export interface WrittenDisk extends DiskLayout {
+  /** Everything on the disk that is not zero lies in one of these, at offsets from its start. */
+  readonly written: readonly Segment[];
+}
+
 /** @throws ImageError (`too-small`) when a partition's content does not fit in it. */
-export function writeDisk(path: string, plan: DiskPlan): DiskLayout {
+export function writeDisk(path: string, plan: DiskPlan): WrittenDisk {
   const sizes = plan.partitions.map(({ size }) => size);
   const { diskSize } = layoutDisk({ sizes });
   const layout = layoutDisk({ sizes, minDiskSize: diskSize + (plan.freeSpace ?? 0) });
@@ -64,15 +70,20 @@ export function writeDisk(path: string, plan: DiskPlan): DiskLayout {
       lastLba: extent.lastLba,
     })),
   });
+  const written = [
+    { offset: table.primary.offset, body: sourceOf(table.primary.bytes) },
+    ...placed.flatMap(({ partition, extent }) =>
+      partition.content.map(({ offset, body }) => ({ offset: extent.offset + offset, body })),
+    ),
+    { offset: table.backup.offset, body: sourceOf(table.backup.bytes) },
+  ];
   const fd = openSync(path, 'wx', 0o644);
   try {
     ftruncateSync(fd, layout.diskSize);
-    writeFully(fd, table.primary.bytes, table.primary.offset);
-    for (const { partition, extent } of placed) writeSegments(fd, partition.content, extent.offset);
-    writeFully(fd, table.backup.bytes, table.backup.offset);
+    writeSegments(fd, written, 0);
     fsyncSync(fd);
   } finally {
     closeSync(fd);
   }
-  return layout;
+  return { ...layout, written };
 }

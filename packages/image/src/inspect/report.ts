@@ -1,5 +1,6 @@
 /** What an inspection found out. Nothing in here was verified against anybody's trust: that is `image verify`. */
 
+import type { ReleaseFile } from '@osguard/formats/release';
 import type { GptFinding } from '@osguard/formats/gpt';
 import type { IpeAction, IpeOperation } from '@osguard/formats/ipe';
 
@@ -43,7 +44,7 @@ export interface ReleaseReport {
   readonly created: string;
   /** Key identifiers of the DSSE envelope; unverified. */
   readonly keyIds: readonly string[];
-  readonly files: readonly { readonly path: string; readonly size: number; readonly sha256: string }[];
+  readonly files: readonly ReleaseFile[];
 }
 
 export interface DiskReport {

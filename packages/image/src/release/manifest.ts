@@ -1,41 +1,66 @@
 /** Writes release.json: size and digest of every file of the folder, signed by the role `release`. */
 
-import { readdir } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ReleaseManifest } from '@osguard/formats/release';
+import type { ReleaseFile, ReleaseManifest } from '@osguard/formats/release';
 import { encodeRelease, releasePayloadType } from '@osguard/formats/release';
 import type { Signer } from '@osguard/keys';
 import { signDsse } from '@osguard/keys';
 import { ImageError } from '../error.ts';
+import type { FileThreads } from '../files/file-threads.ts';
 import { writeWhole } from '../files/write.ts';
 import type { HashedFile } from '../files/hash.ts';
 import { hashFiles } from '../files/hash.ts';
 import { manifestName } from './folder.ts';
+import type { DescribedPiece } from './pieces.ts';
 
 export interface WriteManifestOptions {
   readonly facts: Omit<ReleaseManifest, 'files'>;
   readonly signer: Signer;
+  /** Hashes what is not known yet. */
+  readonly threads: FileThreads;
   /** Files of the folder whose digests are known already. */
   readonly hashed?: readonly HashedFile[];
+  /** Sparse files, by name: described by their pieces instead of one digest. */
+  readonly sparse?: ReadonlyMap<string, readonly DescribedPiece[]>;
 }
 
 export async function writeManifest(
   folder: string,
-  { facts, signer, hashed: known = [] }: WriteManifestOptions,
+  { facts, signer, threads, hashed = [], sparse = new Map() }: WriteManifestOptions,
 ): Promise<ReleaseManifest> {
   const found = await readdir(folder, { recursive: true, withFileTypes: true });
   const paths = found
     .filter((entry) => entry.isFile() && entry.name !== manifestName)
     .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
     .sort((a, b) => (a < b ? -1 : 1));
-  const full = paths.map((path) => join(folder, path));
-  const digests = new Map(known.map((file) => [file.path, file]));
-  for (const file of await hashFiles(full.filter((path) => !digests.has(path)))) digests.set(file.path, file);
-  const files = paths.map((path, index) => {
-    const file = digests.get(full[index] ?? '');
+  const known = new Set(hashed.map(({ path }) => path));
+  const left = paths.filter((path) => !sparse.has(path)).map((path) => join(folder, path));
+  const rest = await hashFiles(
+    left.filter((path) => !known.has(path)),
+    threads,
+  );
+  const digests = new Map([...hashed, ...rest].map((file) => [file.path, file]));
+  const hashedFile = (path: string): HashedFile => {
+    const file = digests.get(join(folder, path));
     if (file === undefined) throw new ImageError('incomplete-root', `${path} was not hashed`);
-    return { path, size: file.size, sha256: file.sha256 };
-  });
+    return file;
+  };
+  const files: ReleaseFile[] = [];
+  for (const path of paths) {
+    const described = sparse.get(path);
+    if (described === undefined) {
+      const { size, sha256 } = hashedFile(path);
+      files.push({ path, size, sha256 });
+    } else {
+      const pieces = described.map((piece) => ({
+        offset: piece.offset,
+        size: piece.size,
+        sha256: 'sameAs' in piece ? hashedFile(piece.sameAs).sha256 : piece.sha256,
+      }));
+      files.push({ path, size: (await stat(join(folder, path))).size, pieces });
+    }
+  }
   const manifest = { ...facts, files };
   const envelope = await signDsse(signer, {
     payloadType: releasePayloadType,

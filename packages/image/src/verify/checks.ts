@@ -45,6 +45,7 @@ export interface Held<T> {
 export class CheckList {
   readonly #checks: Check[] = [];
 
+  /** In the order in which they were begun; one that has not ended has not held. */
   get checks(): readonly Check[] {
     return this.#checks;
   }
@@ -55,12 +56,13 @@ export class CheckList {
 
   /** Runs one check; its value when it holds, undefined when it does not. Errors of the runtime are bugs and pass. */
   async check<T>(name: CheckName, body: () => Held<T> | Promise<Held<T>>): Promise<T | undefined> {
+    const place = this.#checks.push({ ...name, ok: false, found: 'was begun and has not ended' }) - 1;
     try {
       const { found, value } = await body();
-      this.#checks.push({ ...name, ok: true, found });
+      this.#checks[place] = { ...name, ok: true, found };
       return value;
     } catch (error) {
-      this.#checks.push({ ...name, ok: false, ...explain(error) });
+      this.#checks[place] = { ...name, ok: false, ...explain(error) };
       return undefined;
     }
   }

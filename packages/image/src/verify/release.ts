@@ -1,18 +1,19 @@
 /** The release folder: who signed its manifest, whether every file is the one it names, whether the SBOM tells the truth. */
 
-import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { certificateDsseKey, verifyDsse } from '@osguard/formats/dsse';
-import type { ErofsImage } from '@osguard/formats/erofs';
 import { parseSpdx } from '@osguard/formats/spdx';
 import type { Keyring } from '@osguard/keys';
-import { hashFiles } from '../files/hash.ts';
+import type { FileThreads } from '../files/file-threads.ts';
 import type { ReleaseFolder } from '../release/folder.ts';
 import { manifestName } from '../release/folder.ts';
+import { usrDigests } from '../release/usr-digests.ts';
 import type { CheckList } from './checks.ts';
 import { CheckFailed } from './checks.ts';
+import { compareSparse, compareWhole } from './release-bytes.ts';
+import type { FoundUsr } from './usr.ts';
 
 const sbomName = 'sbom.spdx.json';
 /** Bytes. A host of 150 packages has a bill of 2 MB. */
@@ -31,8 +32,15 @@ export async function checkManifest(list: CheckList, release: ReleaseFolder, tru
   );
 }
 
-/** Every file by size and digest, and nothing beside them: an unlisted file could be taken for part of the release. */
-export async function checkFiles(list: CheckList, release: ReleaseFolder): Promise<void> {
+/**
+ * Every file by size and digest, every byte of a sparse one, and nothing beside them: an unlisted file could be taken
+ * for part of the release.
+ */
+export async function checkFiles(
+  list: CheckList,
+  release: ReleaseFolder,
+  threads: FileThreads,
+): Promise<void> {
   await list.check(
     {
       id: 'release-files',
@@ -48,14 +56,13 @@ export async function checkFiles(list: CheckList, release: ReleaseFolder): Promi
       if (resized !== undefined) {
         throw new CheckFailed('has another size', { expected: `${resized.size} bytes`, where: resized.path });
       }
-      const hashed = await hashFiles(files.map(({ path }) => join(release.path, path)));
-      const changed = files.findIndex((file, index) => hashed[index]?.sha256 !== file.sha256);
-      if (changed !== -1) {
-        throw new CheckFailed(`sha256 ${hashed[changed]?.sha256 ?? ''}`, {
-          expected: `sha256 ${files[changed]?.sha256 ?? ''}`,
-          where: files[changed]?.path ?? '',
-        });
-      }
+      const inFolder = { folder: release.path, threads };
+      const whole = files.filter((file) => 'sha256' in file);
+      const sparse = files.filter((file) => 'pieces' in file);
+      await Promise.all([
+        compareWhole(whole, inFolder),
+        ...sparse.map((file) => compareSparse(file, { ...inFolder, whole })),
+      ]);
       const listed = new Set([manifestName, ...files.map(({ path }) => path)]);
       const found = await readdir(release.path, { recursive: true, withFileTypes: true });
       const extra = found
@@ -78,7 +85,8 @@ export async function checkSameRoot(
   const name = { id: 'release-root-hash', title: 'the disk boots the root hash and the UKI of the release' };
   await list.check({ ...name, expected: release.rootHash }, () => {
     if (found.rootHash !== release.rootHash) throw new CheckFailed(found.rootHash);
-    const listed = release.manifest.files.find(({ path }) => path === 'uki.efi')?.sha256;
+    const file = release.manifest.files.find(({ path }) => path === 'uki.efi');
+    const listed = file !== undefined && 'sha256' in file ? file.sha256 : undefined;
     if (listed !== found.ukiDigest) {
       throw new CheckFailed(`the UKI on the disk has sha256 ${found.ukiDigest}`, {
         expected: listed ?? 'uki.efi',
@@ -88,12 +96,15 @@ export async function checkSameRoot(
   });
 }
 
+export interface SbomInput {
+  readonly release: ReleaseFolder;
+  /** Absent when its blocks are not verified. */
+  readonly usr: FoundUsr | undefined;
+  readonly threads: FileThreads;
+}
+
 /** Every regular file of /usr is in the SBOM with its digest, and every file of the SBOM is in /usr. */
-export async function checkSbom(
-  list: CheckList,
-  release: ReleaseFolder,
-  usr: ErofsImage | undefined,
-): Promise<void> {
+export async function checkSbom(list: CheckList, { release, usr, threads }: SbomInput): Promise<void> {
   const name = {
     id: 'sbom',
     title: 'the bill of materials names every file of /usr with its digest',
@@ -114,21 +125,16 @@ export async function checkSbom(
         file.checksums.find(({ algorithm }) => algorithm === 'SHA256')?.checksumValue ?? '',
       ]),
     );
-    let files = 0;
-    for (const { path: inUsr, node } of usr.walk()) {
-      if (node.type !== 'file') continue;
-      const file = `/usr${inUsr}`;
-      const hash = createHash('sha256');
-      for (const chunk of usr.chunks(node)) hash.update(chunk);
-      const digest = hash.digest('hex');
+    const files = await usrDigests(usr.image, { location: usr.location, algorithms: ['sha256'], threads });
+    for (const { path: file, digests } of files) {
+      const digest = digests[0] ?? '';
       const expected = listed.get(file);
       if (expected !== digest)
         throw new CheckFailed(`sha256 ${digest}`, { expected: expected ?? 'not listed', where: file });
       listed.delete(file);
-      files += 1;
     }
     const [left] = listed.keys();
     if (left !== undefined) throw new CheckFailed('is listed but not in /usr', { where: left });
-    return { found: `${document.packages.length} packages, ${files} files`, value: undefined };
+    return { found: `${document.packages.length} packages, ${files.length} files`, value: undefined };
   });
 }

@@ -7,6 +7,7 @@ import type { ErofsImage } from '@osguard/formats/erofs';
 import { readErofs } from '@osguard/formats/erofs';
 import type { RootHash } from '@osguard/formats/verity';
 import type { Keyring } from '@osguard/keys';
+import type { UsrLocation } from '../release/usr-digests.ts';
 import { verifyVerity } from '../verity/index.ts';
 import type { CheckList } from './checks.ts';
 import { CheckFailed } from './checks.ts';
@@ -104,8 +105,13 @@ export interface UsrInput {
   readonly signal?: AbortSignal;
 }
 
+export interface FoundUsr {
+  readonly image: ErofsImage;
+  readonly location: UsrLocation;
+}
+
 /** Hashes every block, then reads the file system's superblock and whole directory tree. */
-export async function checkUsr(list: CheckList, input: UsrInput): Promise<ErofsImage | undefined> {
+export async function checkUsr(list: CheckList, input: UsrInput): Promise<FoundUsr | undefined> {
   const { disk, partitions, rootHash, signal } = input;
   const { data, tree } = partitions;
   const blocks = await list.check(
@@ -138,9 +144,10 @@ export async function checkUsr(list: CheckList, input: UsrInput): Promise<ErofsI
   }
   return list.check(name, () => {
     const source: ByteSource = sliceSource(disk.source, data.offset, blocks);
-    const value = readErofs(source);
+    const image = readErofs(source);
     let files = 0;
-    for (const _ of value.walk()) files += 1;
-    return { found: `${files} inodes, ${value.size} bytes`, value };
+    for (const _ of image.walk()) files += 1;
+    const value = { image, location: { path: disk.path, offset: data.offset } };
+    return { found: `${files} inodes, ${image.size} bytes`, value };
   });
 }

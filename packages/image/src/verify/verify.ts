@@ -11,12 +11,14 @@ import { step } from '@osguard/events';
 import type { ByteSource } from '@osguard/formats/bytes';
 import type { Keyring } from '@osguard/keys';
 import { ImageError } from '../error.ts';
+import { FileThreads } from '../files/file-threads.ts';
 import { openFileSource } from '../files/source.ts';
 import type { ReleaseFolder } from '../release/folder.ts';
 import { openRelease } from '../release/folder.ts';
 import type { Check } from './checks.ts';
 import { CheckList } from './checks.ts';
 import { checkDisk, checkEsp, checkEspFiles, checkUsrPartitions } from './disk.ts';
+import { checkMeasurements } from './measurements.ts';
 import { checkCommandLine, checkIpe, checkSelinux, checkVolumeSigners } from './policy.ts';
 import { checkFiles, checkManifest, checkSameRoot, checkSbom } from './release.ts';
 import { checkUki } from './uki.ts';
@@ -50,12 +52,15 @@ export async function verifyImage(target: string, options: VerifyImageOptions): 
   const list = new CheckList();
   const { sink } = options;
   return step(sink, { id: 'verify', title: `verify ${target}` }, async (report) => {
+    await using threads = new FileThreads();
     const release = isFolder(path) ? await openRelease(path) : undefined;
-    if (release !== undefined) {
-      await checkManifest(list, release, options.trust);
-      await checkFiles(list, release);
-    }
-    const facts = await verifyDisk(list, { ...options, path: release?.file('disk.raw') ?? path, release });
+    if (release !== undefined) await checkManifest(list, release, options.trust);
+    // Threads read the files while this one follows the chain on the disk.
+    const files = release === undefined ? undefined : checkFiles(list, release, threads);
+    files?.catch(() => undefined);
+    const disk = release?.file('disk.raw') ?? path;
+    const facts = await verifyDisk(list, { ...options, path: disk, release, threads });
+    await files;
     const failed = list.checks.filter(({ ok }) => !ok).length;
     report.detail(
       failed === 0 ? `${list.checks.length} checks hold` : `${failed} of ${list.checks.length} checks failed`,
@@ -73,13 +78,14 @@ export async function verifyImage(target: string, options: VerifyImageOptions): 
 interface DiskInput extends VerifyImageOptions {
   readonly path: string;
   readonly release: ReleaseFolder | undefined;
+  readonly threads: FileThreads;
 }
 
 async function verifyDisk(
   list: CheckList,
   input: DiskInput,
 ): Promise<{ readonly rootHash?: string; readonly verifiedBytes: number }> {
-  const { trust, release, path, foreign = false, signal } = input;
+  const { trust, release, path, foreign = false, signal, threads } = input;
   using source = openFileSource(path);
   const disk = await checkDisk(list, source, path);
   if (disk === undefined) return { verifiedBytes: 0 };
@@ -100,9 +106,10 @@ async function verifyDisk(
   await checkRootHashSignature(list, { rootHash, initrd, disk, partitions, trust });
   if (partitions === undefined) return { rootHash, verifiedBytes: 0 };
   const usr = await checkUsr(list, { rootHash, disk, partitions, ...(signal !== undefined && { signal }) });
-  if (!foreign) await checkSelinux(list, usr);
-  if (release !== undefined) await checkSbom(list, release, usr);
-  return { rootHash, verifiedBytes: usr?.size ?? 0 };
+  if (!foreign) await checkSelinux(list, usr?.image);
+  if (release !== undefined) await checkMeasurements(list, { release, uki: bootImage, trust });
+  if (release !== undefined) await checkSbom(list, { release, usr, threads });
+  return { rootHash, verifiedBytes: usr?.image.size ?? 0 };
 }
 
 function isFolder(path: string): boolean {

@@ -1,0 +1,112 @@
+/** Threads that do file jobs while the caller does something else; started when there is work for them. */
+
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import type { CompareJob, DigestJob, FileArea, FileJob, FileJobResult } from './file-job.ts';
+import type { FileWorkerAnswer } from './file-worker.ts';
+
+interface Waiting {
+  readonly job: FileJob;
+  readonly resolve: (result: FileJobResult) => void;
+  readonly reject: (error: Error) => void;
+}
+
+interface Thread {
+  readonly worker: Worker;
+  current: Waiting | undefined;
+}
+
+/** Larger stretches are cut, so that threads end together. Bytes. */
+const share = 64 * 1024 * 1024;
+
+export class FileThreads implements AsyncDisposable {
+  readonly #most: number;
+  readonly #threads: Thread[] = [];
+  readonly #queue: Waiting[] = [];
+  #broken: Error | undefined;
+
+  /** @param most One per core unless given. */
+  constructor(most: number = availableParallelism()) {
+    this.#most = most;
+  }
+
+  /** Digests per body, in the order of the algorithms, lower-case hex. System errors reject. */
+  async digests(job: Omit<DigestJob, 'kind'>): Promise<readonly (readonly string[])[]> {
+    return (await this.#run({ kind: 'digest', ...job })).digests;
+  }
+
+  /** Byte from the start of the stretch at which the two differ; undefined when they are the same. */
+  async compare({ area, other }: Omit<CompareJob, 'kind'>): Promise<number | undefined> {
+    return this.#shares(area, (part, skipped) =>
+      this.#run({ kind: 'compare', area: part, other: { ...other, offset: other.offset + skipped } }),
+    );
+  }
+
+  /** Byte from the start of the stretch that is not zero; undefined when all are. */
+  async nonZero(area: FileArea): Promise<number | undefined> {
+    return this.#shares(area, (part) => this.#run({ kind: 'zeros', area: part }));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#fail(new Error('the threads were stopped'));
+    await Promise.all(this.#threads.map(({ worker }) => worker.terminate()));
+  }
+
+  async #shares(
+    area: FileArea,
+    run: (part: FileArea, skipped: number) => Promise<FileJobResult>,
+  ): Promise<number | undefined> {
+    const starts = Array.from({ length: Math.ceil(area.size / share) }, (_, index) => index * share);
+    const found = await Promise.all(
+      starts.map(async (start) => {
+        const size = Math.min(share, area.size - start);
+        const { at } = await run({ ...area, offset: area.offset + start, size }, start);
+        return at === undefined ? undefined : start + at;
+      }),
+    );
+    return found.find((at) => at !== undefined);
+  }
+
+  #run(job: FileJob): Promise<FileJobResult> {
+    if (this.#broken !== undefined) return Promise.reject(this.#broken);
+    const { promise, resolve, reject } = Promise.withResolvers<FileJobResult>();
+    this.#queue.push({ job, resolve, reject });
+    const idle = this.#threads.find(({ current }) => current === undefined);
+    if (idle !== undefined) this.#next(idle);
+    else if (this.#threads.length < this.#most) this.#next(this.#start());
+    return promise;
+  }
+
+  #start(): Thread {
+    const worker = new Worker(new URL('./file-worker.ts', import.meta.url));
+    const thread: Thread = { worker, current: undefined };
+    worker.on('message', (answer: FileWorkerAnswer) => {
+      const { current } = thread;
+      thread.current = undefined;
+      if ('result' in answer) current?.resolve(answer.result);
+      else current?.reject(Object.assign(new Error(answer.message), answer));
+      this.#next(thread);
+    });
+    worker.on('error', (error) => this.#fail(error instanceof Error ? error : new Error(String(error))));
+    // Without an answer the work is lost: that must never look like success.
+    worker.on('exit', (code) => this.#fail(new Error(`a thread for files ended with ${code}`)));
+    this.#threads.push(thread);
+    return thread;
+  }
+
+  #next(thread: Thread): void {
+    const next = this.#queue.shift();
+    if (next === undefined) return;
+    thread.current = next;
+    thread.worker.postMessage(next.job);
+  }
+
+  #fail(error: Error): void {
+    this.#broken ??= error;
+    for (const waiting of this.#queue.splice(0)) waiting.reject(error);
+    for (const thread of this.#threads) {
+      thread.current?.reject(error);
+      thread.current = undefined;
+    }
+  }
+}
