@@ -67,6 +67,21 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./verity-sign.ts')).veritySign,
   },
   {
+    path: ['layers', 'sign'],
+    summary: 'convert and sign the layers of an image, and publish both beside it',
+    load: async () => (await import('./layers-sign.ts')).layersSign,
+  },
+  {
+    path: ['layers', 'verify'],
+    summary: 'are these layers signed by those you trust, and are they what was signed?',
+    load: async () => (await import('./layers-verify.ts')).layersVerify,
+  },
+  {
+    path: ['layers', 'inspect'],
+    summary: 'layers, verity images and signatures of an image, in every layout',
+    load: async () => (await import('./layers-inspect.ts')).layersInspect,
+  },
+  {
     path: ['uki', 'build'],
     summary: 'put kernel, initrd and command line into one signed boot image',
     load: async () => (await import('./uki-build.ts')).ukiBuild,
@@ -90,6 +105,11 @@ export const commands: readonly CommandEntry[] = [
     path: ['ipe', 'explain'],
     summary: 'would this file on this volume run, and which rule says so?',
     load: async () => (await import('./ipe-explain.ts')).ipeExplain,
+  },
+  {
+    path: ['layers', 'convert'],
+    summary: 'a layer of a container image becomes an EROFS image with its dm-verity tree',
+    load: async () => (await import('./layers-convert.ts')).layersConvert,
   },
   {
     path: ['doctor'],
