@@ -19,9 +19,8 @@ export type {
   VerityArea,
   VerityVerdict,
 } from './verity/index.ts';
-export type { Check } from './verify/checks.ts';
-export { verifyImage } from './verify/verify.ts';
-export type { VerifyImageOptions, VerifyReport } from './verify/verify.ts';
+export { verifyImage } from './verify/index.ts';
+export type { Check, VerifyImageOptions, VerifyReport } from './verify/index.ts';
 export { diffImages } from './diff/index.ts';
 export type { DiffEntry, DiffOptions, FieldDiff, ImageDiff, PartDiff, PartId } from './diff/index.ts';
 export { inspectImage } from './inspect/index.ts';
