@@ -13,9 +13,11 @@ export interface TpmOptions {
   readonly folder: string;
   /** Absolute path of the control socket, at most 107 bytes (unix(7)). */
   readonly socket: string;
+  /** Absolute path of a socket for commands from here instead of a machine. */
+  readonly server?: string;
 }
 
-/** Starts swtpm and waits until it listens. It ends by itself when QEMU lets go of the socket. */
+/** Starts swtpm and waits until it listens. It ends by itself when QEMU or we let go of the socket. */
 export async function startTpm(tools: Tools, options: TpmOptions): Promise<Child> {
   mkdirSync(options.folder, { recursive: true, mode: 0o700 });
   const child = startChild(
@@ -26,13 +28,16 @@ export async function startTpm(tools: Tools, options: TpmOptions): Promise<Child
       `dir=${options.folder},mode=0600`,
       '--ctrl',
       `type=unixio,path=${options.socket},mode=0600`,
+      ...(options.server === undefined
+        ? []
+        : ['--server', `type=unixio,path=${options.server},mode=0600`, '--flags', 'not-need-init']),
       '--terminate',
     ]),
   );
   let ended = false;
   void child.exited.then(() => (ended = true));
   const deadline = performance.now() + 20_000;
-  while (!isListening(options.socket)) {
+  while (![options.socket, options.server ?? options.socket].every(isListening)) {
     if (ended || performance.now() > deadline) {
       await child.kill(0);
       throw new MachineError(
