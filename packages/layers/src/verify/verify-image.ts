@@ -41,7 +41,7 @@ export interface LayerCheck {
   readonly reason?: RefusalReason;
   readonly expected?: string;
   readonly found: string;
-  /** `linux/amd64 layer 3 sha256:…` */
+  /** `linux/amd64 layer 3 0123456789ab`: the beginning of its digest. */
   readonly where?: string;
 }
 
@@ -177,7 +177,7 @@ function verifyLayer(layer: ImageLayer, context: LayerContext): VerifiedLayer {
   const { image, signatures, hashes, of, options, checks } = context;
   const { descriptor, diffId, index } = layer;
   const { digest } = descriptor;
-  const where = `${image.platform} layer ${index + 1} ${digest}`;
+  const where = `${image.platform} layer ${index + 1} ${digestHex(digest).slice(0, 12)}`;
   const { rootHash, found, from } = hashes.get(digest) ?? {
     found: 'nothing',
     rootHash: undefined,
