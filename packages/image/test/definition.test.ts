@@ -119,11 +119,47 @@ test('kernel arguments and settings that switch protection off are refused', () 
   );
 });
 
+test('where the host proves itself, and how often', () => {
+  const attest = (text: string): Definition['attest'] => definition(`${smallest}attest: {${text}}\n`).attest;
+  assert.equal(definition(smallest).attest, undefined);
+  assert.deepEqual(attest('verifier: "https://verifier.example:7443/"'), {
+    verifier: 'https://verifier.example:7443',
+    interval: 300,
+  });
+  assert.deepEqual(attest('verifier: "https://[2001:db8::1]:7443", ca: ca.pem, interval: 90s'), {
+    verifier: 'https://[2001:db8::1]:7443',
+    ca: 'ca.pem',
+    interval: 90,
+  });
+  const refused = [
+    'verifier: "http://verifier.example"',
+    'verifier: "https://user:word@verifier.example"',
+    'verifier: "https://verifier.example/path"',
+    'verifier: "https://verifier.example?x"',
+    'verifier: "https://verifier.example:99999"',
+    'verifier: "https://v", ca: ../ca.pem',
+    'verifier: "https://v", ca: /etc/ca.pem',
+    'verifier: "https://v", interval: 9s',
+    'verifier: "https://v", interval: 25h',
+    'verifier: "https://v", interval: "0m"',
+    'verifier: "https://v", interval: 5',
+    'interval: 5m',
+  ];
+  for (const text of refused) assert.equal(codes(`${smallest}attest: {${text}}\n`).length, 1, text);
+  const { warnings } = parseDefinition(`${smallest}layers: {mode: audit}\n`);
+  assert.deepEqual(
+    warnings.map(({ code }) => code),
+    ['not-enforcing'],
+  );
+});
+
 test('the published schema is a valid JSON Schema and agrees with the loader', () => {
   const validate = new Ajv2020({ strict: false }).compile(definitionJsonSchema());
   assert.equal(validate({ schema: 'osguard/v1', name: 'host', version: '1' }), true);
   assert.equal(validate({ schema: 'osguard/v1', name: 'host', version: '1', pakages: [] }), false);
   assert.equal(validate({ schema: 'osguard/v1', name: 'host', version: '1', disk: { usr: '1 GiB' } }), true);
+  const withAttest = { schema: 'osguard/v1', name: 'host', version: '1', attest: { verifier: 'https://v' } };
+  assert.equal(validate(withAttest), true);
 });
 
 test('a file that cannot be read or is not text is a diagnostic too', async () => {
