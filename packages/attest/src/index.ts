@@ -40,3 +40,13 @@ export { earProfile } from './token/types.ts';
 export type { JsonWebKeyP256, JsonWebKeySet, TokenSigner, VerdictClaims } from './token/types.ts';
 export { verifyToken } from './token/verify.ts';
 export type { VerifyTokenOptions } from './token/verify.ts';
+export { brokenFirmwareRules, compareWithRelease, diffTexts } from './explain/index.ts';
+export type {
+  BrokenRule,
+  Comparison,
+  Difference,
+  ExplainInput,
+  FoundEvent,
+  PcrComparison,
+  TextChange,
+} from './explain/index.ts';

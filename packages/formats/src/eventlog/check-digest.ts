@@ -3,12 +3,11 @@
  * (an image, a table), so their data is a comment and never evidence; of the others the data is proved by the digest.
  */
 
-import { equalBytes } from '../bytes/index.ts';
 import type { PcrBank } from './algorithms.ts';
 import { bankFacts } from './algorithms.ts';
 import { parseEventData } from './event-data.ts';
 import type { LogEvent } from './parse.ts';
-import { digestOf } from './replay.ts';
+import { latin1Digest } from './replay.ts';
 import { eventTypes } from './types.ts';
 import { encodeVariableData } from './variable-data.ts';
 
@@ -32,18 +31,19 @@ const overData: ReadonlySet<number> = new Set([
 export function checkEventDigest(event: LogEvent, bank: PcrBank): DigestCheck {
   const digest = event.digests[bank];
   if (digest === undefined) return 'unrelated';
-  const facts = bankFacts(bank);
-  const covers = (bytes: Uint8Array): boolean => equalBytes(digestOf(facts, bytes), digest);
   if (event.type === eventTypes.EV_NO_ACTION) {
     return digest.every((byte) => byte === 0) ? 'matches' : 'differs';
   }
+  if (event.type !== eventTypes.EV_EFI_VARIABLE_BOOT && !overData.has(event.type)) return 'unrelated';
+  const facts = bankFacts(bank);
+  const wanted = Buffer.from(digest).toString('latin1');
+  const covers = (bytes: Uint8Array): boolean => latin1Digest(facts, bytes) === wanted;
   if (event.type === eventTypes.EV_EFI_VARIABLE_BOOT) {
     // The value alone in early firmware and in edk2, the whole structure elsewhere.
     if (covers(event.data)) return 'matches';
     const data = parseEventData(event);
     return data.kind === 'variable' && covers(data.value) ? 'matches' : 'differs';
   }
-  if (!overData.has(event.type)) return 'unrelated';
   return coveredForms(event).some(covers) ? 'matches' : 'differs';
 }
 

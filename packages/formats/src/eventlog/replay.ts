@@ -1,7 +1,7 @@
 /** What the PCRs of a bank must hold when the log is the truth: TPM 2.0 Part 1 section 17.2, Firmware Profile 10.4.5.3. */
 
 import { hash } from 'node:crypto';
-import { FormatError, toHex } from '../bytes/index.ts';
+import { FormatError } from '../bytes/index.ts';
 import type { BankFacts, PcrBank } from './algorithms.ts';
 import { bankFacts } from './algorithms.ts';
 import { startupLocality } from './no-action.ts';
@@ -12,36 +12,39 @@ import { eventTypes } from './types.ts';
  * PCR → value, lower-case hex, of every PCR the log extends. PCR 0 starts at the locality that a StartupLocality
  * event names (4 when the CPU measured the H-CRTM first), every other PCR at zeros.
  *
- * @throws FormatError when the log or one event of it has no such bank, or the log has a StartupLocality event where firmware cannot put one.
+ * @throws FormatError when the log or one event of it has no such bank, or the log has a StartupLocality event where
+ *   firmware cannot put one.
  */
 export function replay(log: EventLog, bank: PcrBank): Map<number, string> {
-  const values = replayBytes(log, bank);
-  return new Map([...values].map(([pcr, value]) => [pcr, toHex(value)]));
-}
-
-/** As {@link replay}, without the conversion to text. */
-export function replayBytes(log: EventLog, bank: PcrBank): Map<number, Uint8Array> {
   if (!log.banks.includes(bank)) {
     throw new FormatError('unsupported', `event log: no ${bank} digests, only ${log.banks.join(', ')}`);
   }
   const facts = bankFacts(bank);
   const locality = findStartLocality(log);
-  const values = new Map<number, Uint8Array>();
+  // Values as latin1 strings and one buffer for all: a third of the time of a buffer for each event.
+  const both = Buffer.alloc(2 * facts.size);
+  const values = new Map<number, string>();
   for (const event of log.events) {
-    const digest = event.digests[bank];
     if (event.type === eventTypes.EV_NO_ACTION) continue;
+    const digest = event.digests[bank];
     if (digest === undefined) {
       throw new FormatError('malformed', `event ${event.index}: no ${bank} digest`, { offset: event.offset });
     }
-    const before = values.get(event.pcr) ?? startValue(facts.size, event.pcr === 0 ? locality : 0);
-    values.set(event.pcr, extendWith(facts, before, digest));
+    const before = values.get(event.pcr);
+    if (before === undefined) both.set(startValue(facts.size, event.pcr === 0 ? locality : 0));
+    else both.latin1Write(before, 0);
+    both.set(digest, facts.size);
+    values.set(event.pcr, latin1Digest(facts, both));
   }
-  return values;
+  return new Map([...values].map(([pcr, value]) => [pcr, Buffer.from(value, 'latin1').toString('hex')]));
 }
 
 /** H(value ‖ digest). Both have the size of the bank. */
 export function extendPcr(bank: PcrBank, value: Uint8Array, digest: Uint8Array): Uint8Array {
-  return extendWith(bankFacts(bank), value, digest);
+  const both = new Uint8Array(value.length + digest.length);
+  both.set(value);
+  both.set(digest, value.length);
+  return digestOf(bankFacts(bank), both);
 }
 
 /** What a PCR holds after TPM2_Startup from `locality`: zeros, with the locality in the last byte. */
@@ -51,17 +54,19 @@ export function startValue(size: number, locality = 0): Uint8Array {
   return value;
 }
 
-function extendWith(facts: BankFacts, value: Uint8Array, digest: Uint8Array): Uint8Array {
-  const both = new Uint8Array(value.length + digest.length);
-  both.set(value);
-  both.set(digest, value.length);
-  return digestOf(facts, both);
-}
-
 /** The digest of `bytes` in a bank. @throws FormatError (`unsupported`) when this OpenSSL lacks the algorithm. */
 export function digestOf(facts: BankFacts, bytes: Uint8Array): Uint8Array {
   try {
     return hash(facts.hash, bytes, 'buffer');
+  } catch (cause) {
+    throw new FormatError('unsupported', `no ${facts.hash} in this runtime`, { cause });
+  }
+}
+
+/** As {@link digestOf}, one character a byte: much faster than a buffer for digests that are only compared. */
+export function latin1Digest(facts: BankFacts, bytes: Uint8Array): string {
+  try {
+    return hash(facts.hash, bytes, 'latin1');
   } catch (cause) {
     throw new FormatError('unsupported', `no ${facts.hash} in this runtime`, { cause });
   }

@@ -20,7 +20,6 @@ export const firmwareRules: readonly FirmwareRule[] = [
     kind: 'event-types',
     pcrs: [0],
     types: [
-      'EV_NO_ACTION',
       'EV_S_CRTM_CONTENTS',
       'EV_S_CRTM_VERSION',
       'EV_POST_CODE',
