@@ -96,14 +96,14 @@ interface DefinitionPlace {
 
 function writeDefinition(root: string, { path, variant }: DefinitionPlace): string {
   const { packages = [], text, big } = variant;
-  const edits: readonly (readonly [string, string])[] = [
-    ['packages: []', `packages: [${packages.join(', ')}]`],
-    ...(big === undefined ? [] : [['usr: 384 MiB', `usr: ${big.room}`] as const]),
+  const edits: readonly (readonly [RegExp, string])[] = [
+    [/^packages: \[\]$/m, `packages: [${packages.join(', ')}]`],
+    ...(big === undefined ? [] : [[/^  usr: \d+ MiB$/m, `  usr: ${big.room}`] as const]),
   ];
   let definition = readFileSync(join(root, 'definitions/container-host.yaml'), 'utf8');
   for (const [from, to] of edits) {
-    if (!definition.includes(from))
-      throw new Error(`definitions/container-host.yaml has no "${from}" any more`);
+    if (!from.test(definition))
+      throw new Error(`definitions/container-host.yaml has nothing like ${from.source} any more`);
     definition = definition.replace(from, to);
   }
   const files = [
