@@ -69,7 +69,7 @@ const rules: readonly Rule[] = [
   },
   {
     pcr: 7,
-    applies: mentions(/\bdbx\b/),
+    applies: mentions(/^dbx:|variable dbx\b/),
     says: 'the list of forbidden images is another one; firmware updates may extend it',
   },
   {
@@ -79,7 +79,7 @@ const rules: readonly Rule[] = [
   },
   {
     pcr: 7,
-    applies: mentions(/\b(?:PK|KEK|db)\b/),
+    applies: mentions(/^(?:PK|KEK|db):|variable (?:PK|KEK|db)\b/),
     says: 'the firmware trusts other keys: whoever holds them can sign boot images or change the keys',
   },
   {
