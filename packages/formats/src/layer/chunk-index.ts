@@ -9,7 +9,7 @@
 
 import { ByteReader, ByteWriter, equalBytes, FormatError, fromHex, toHex } from '../bytes/index.ts';
 import type { RootHash } from '../verity/index.ts';
-import { rootHashOf } from '../verity/index.ts';
+import { rootHashOf, verityGeometry } from '../verity/index.ts';
 import type { DiffId } from './header.ts';
 import { diffIdBytes } from './header.ts';
 
@@ -146,10 +146,15 @@ type Sizes = Pick<ChunkIndex, 'chunkSize' | 'imageSize' | 'dataSize'>;
 function problemOf({ chunkSize, imageSize, dataSize }: Sizes, count: number): string | undefined {
   const legal = chunkSize >= smallestChunk && chunkSize <= largestChunk && chunkSize % blockSize === 0;
   if (!legal) return `chunks of ${chunkSize} bytes`;
-  if (dataSize % blockSize !== 0 || imageSize % blockSize !== 0 || dataSize === 0 || imageSize <= dataSize) {
+  if (dataSize % blockSize !== 0 || dataSize === 0 || imageSize !== imageSizeFor(dataSize)) {
     return `an image of ${imageSize} bytes with ${dataSize} bytes of data`;
   }
   const expected = Math.ceil(imageSize / chunkSize);
   if (count !== expected) return `${count} chunks for an image of ${expected}`;
   return undefined;
+}
+
+/** Data, superblock in a block of its own, and tree. Bytes. */
+function imageSizeFor(dataSize: number): number {
+  return verityGeometry({ dataBlocks: dataSize / blockSize, hashOffset: dataSize }).hashEnd;
 }
