@@ -28,6 +28,13 @@ export async function changedByteRow(
   const started = guest.elapsed;
   const device = `/dev/disk/by-partuuid/${rootHashPartitionIds(context.rootHash).data}`;
   const { path, offset } = context.victim;
+  const args = { device, offset, file: path };
+  // The same writing and reading without a change: what stops the machine afterwards is the one bit.
+  const { control } = await intruder.ask('usr-data-control', { args });
+  if (control?.succeeded !== true) {
+    const seconds = (guest.elapsed - started) / 1000;
+    return judgeRow(row, { attempts: [], control, kernel: [], seconds });
+  }
   const after = guest.console.lines.at(-1);
   const from = after === undefined ? {} : { after };
   const outcome = await Promise.race([
@@ -35,8 +42,8 @@ export async function changedByteRow(
       ({ text }) => ({ text }),
       () => ({ text: undefined }),
     ),
-    intruder.ask(row.id, { args: { device, offset, file: path } }).then(
-      (seen) => ({ seen }),
+    intruder.ask(row.id, { args }).then(
+      (seen) => ({ seen: { ...seen, control } }),
       // The answer never comes when the machine stops: then the console decides.
       () => new Promise<never>(() => undefined),
     ),
@@ -61,7 +68,7 @@ export async function changedByteRow(
         detail: `${path} after one bit of it was changed on the disk: ${outcome.text ?? 'the machine stopped'}`,
       },
     ],
-    control: { succeeded: true, detail: `the host booted and ran from this /usr before the change` },
+    control,
     kernel,
     seconds: (guest.elapsed - started) / 1000,
   });

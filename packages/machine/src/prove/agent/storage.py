@@ -169,32 +169,49 @@ def persist_var_exec(_args):
     return [result], from_child("the same program from the signed volume", execute(SIGNED_PROGRAM))
 
 
-def usr_flip(args):
-    """Root writes one byte of /usr's partition below dm-verity and reads the file: the machine must stop."""
-    device, offset, victim = args["device"], args["offset"], args["file"]
+def read_from_disk(device, offset, victim, mask):
+    """Writes one byte of /usr's partition below dm-verity, then reads a file from the disk and not from memory."""
     fd = os.open(device, os.O_RDWR | os.O_SYNC)
     os.lseek(fd, offset, 0)
     before = os.read(fd, 1)
     os.lseek(fd, offset, 0)
-    os.write(fd, bytes([before[0] ^ 1]))
+    os.write(fd, bytes([before[0] ^ mask]))
     os.fsync(fd)
     os.close(fd)
-    with open("/proc/sys/vm/drop_caches", "w") as drop:
-        drop.write("3")
     file = os.open(victim, os.O_RDONLY)
     os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+    with open("/proc/sys/vm/drop_caches", "w") as drop:
+        drop.write("3")
+    total = 0
+    while piece := os.read(file, 1 << 20):
+        total += len(piece)
+    os.close(file)
+    return total
+
+
+def usr_same(args):
+    """The control: everything as in the attack, but the byte that is written is the one that was there."""
 
     def read_all():
-        total = 0
-        while piece := os.read(file, 1 << 20):
-            total += len(piece)
+        total = read_from_disk(args["device"], args["offset"], args["file"], 0)
+        return f"read {total} bytes from the disk after the same byte was written as it was"
+
+    return [], attempt(args["file"], read_all)
+
+
+def usr_flip(args):
+    """Root changes one bit of /usr's partition below dm-verity and reads the file: the machine must stop."""
+
+    def read_all():
+        total = read_from_disk(args["device"], args["offset"], args["file"], 1)
         return f"read {total} bytes of the changed file"
 
-    return [attempt(victim, read_all)], None
+    return [attempt(args["file"], read_all)], None
 
 
 ATTACKS = {
     "usr-write": usr_write,
+    "usr-data-control": usr_same,
     "usr-data": usr_flip,
     "verity-unsigned": verity_attack("volume without a signature"),
     "verity-foreign": verity_attack("volume signed by a foreign key"),
