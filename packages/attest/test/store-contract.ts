@@ -103,9 +103,9 @@ export interface StoreContractOptions {
   readonly skip?: string | false;
 }
 
-export function storeContract(kind: string, { fresh, again, skip = false }: StoreContractOptions): void {
+export function storeContract(which: string, { fresh, again, skip = false }: StoreContractOptions): void {
   const each = (title: string, body: (store: Store) => Promise<void>): void => {
-    void test(`${kind}: ${title}`, { skip }, async () => {
+    void test(`${which}: ${title}`, { skip }, async () => {
       const store = await fresh();
       try {
         await body(store);

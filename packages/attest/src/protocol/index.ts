@@ -30,3 +30,43 @@ export type {
 } from './messages.ts';
 export { evidenceQualifyingData } from './qualifying-data.ts';
 export type { QualifyingDataParts } from './qualifying-data.ts';
+export {
+  applicantsAnswerSchema,
+  decisionAnswerSchema,
+  decisionsAnswerSchema,
+  newReleaseSchema,
+  newTokenSchema,
+  nodeAnswerSchema,
+  nodeDetailAnswerSchema,
+  nodesAnswerSchema,
+  nodesQuerySchema,
+  operatorRoles,
+  releaseAnswerSchema,
+  releaseStates,
+  releaseStateSchema,
+  secretInfoSchema,
+  tokenInfoSchema,
+  trustStates,
+  verdictAnswerSchema,
+  webhookInfoSchema,
+} from './operators.ts';
+export type {
+  ApplicantAnswer,
+  DecisionAnswer,
+  DecisionsAnswer,
+  NewRelease,
+  NewTokenRequest,
+  NodeAnswer,
+  NodeDetailAnswer,
+  NodesAnswer,
+  NodesQuery,
+  OperatorReleaseState,
+  OperatorRole,
+  ReleaseAnswer,
+  ReleaseStateRequest,
+  SecretInfo,
+  TokenInfo,
+  Trust,
+  VerdictAnswer,
+  WebhookInfo,
+} from './operators.ts';

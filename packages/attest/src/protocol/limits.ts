@@ -10,6 +10,8 @@ export const limits = {
   firmwareLog: 524_288,
   /** UTF-16 units. */
   userspaceLog: 262_144,
+  /** UTF-16 units. */
+  commandLine: 65_536,
   tpmPublic: 2048,
   quote: 2048,
   signature: 1024,

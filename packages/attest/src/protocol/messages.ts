@@ -108,7 +108,7 @@ export const evidenceMessageSchema: z.ZodType<EvidenceMessage> = z.strictObject(
   firmwareLog: base64(limits.firmwareLog),
   userspaceLog: z.string().max(limits.userspaceLog),
   tlsKey: base64(limits.tlsKey),
-  commandLine: z.string().max(65_536).optional(),
+  commandLine: z.string().max(limits.commandLine).optional(),
   agent: z.strictObject({ version: z.string().max(64) }),
 });
 

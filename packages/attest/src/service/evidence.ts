@@ -1,0 +1,199 @@
+/**
+ * Nonces out, evidence in. Evidence that does not prove to come from the node (nonce, channel, quote) gets a reason code
+ * and changes nothing but its nonce: else anybody could have a node refused. From there on the node is told everything.
+ */
+
+import { randomBytes } from 'node:crypto';
+import type { CheckMessage, EvidenceAnswer, NonceAnswer, NonceRequest } from '../protocol/index.ts';
+import type { CheckId } from '../verify/ids.ts';
+import type { NodeRecord } from '../verify/types.ts';
+import type { StoredLastSeen, StoredNode, VerdictRecord } from '../store/index.ts';
+import type { VerifierContext } from './context.ts';
+import type { Judgement } from './judge/judge.ts';
+import type { PeerKey } from './peer.ts';
+import { Refused } from './refusal.ts';
+
+/** @throws Refused */
+export async function issueNonce(
+  { node, purpose }: NonceRequest,
+  context: VerifierContext,
+): Promise<NonceAnswer> {
+  const { store, limits } = context;
+  limitNode(node, context);
+  // Only nodes that exist can have nonces, which bounds how many there are.
+  if ((await store.nodes.find(node)) === undefined) throw new Refused('unknown-node');
+  const { quote } = context.policy();
+  const now = context.now();
+  const nonce = randomBytes(32).toString('base64');
+  const expires = now + quote.maximumAge;
+  const added = await store.nonces.add({ nonce, node, purpose, issued: now, expires }, limits.noncesPerNode);
+  if (added === 'full') throw new Refused('rate-limited', { retryAfter: 30 });
+  return { nonce, expires: new Date(expires).toISOString(), pcrs: quote.pcrs };
+}
+
+export interface EvidenceInput {
+  /** The body as it came. */
+  readonly bytes: Uint8Array;
+  /** Read from it, not believed. */
+  readonly node: string;
+  readonly nonce: string;
+  readonly peer: PeerKey | undefined;
+  readonly address: string;
+}
+
+/** Nodes whose evidence is being judged here: one at a time each. */
+const underWay = new WeakMap<VerifierContext, Set<string>>();
+
+/** @throws Refused */
+export async function acceptEvidence(
+  input: EvidenceInput,
+  context: VerifierContext,
+): Promise<EvidenceAnswer> {
+  const { node, peer } = input;
+  if (peer === undefined) throw new Refused('channel-refused');
+  limitNode(node, context);
+  const busy = underWay.get(context) ?? new Set();
+  underWay.set(context, busy);
+  if (busy.has(node)) throw new Refused('busy', { message: 'evidence of this node is being judged' });
+  busy.add(node);
+  try {
+    return await judgeAndRecord({ ...input, peer }, context);
+  } finally {
+    busy.delete(node);
+  }
+}
+
+async function judgeAndRecord(
+  input: EvidenceInput & { readonly peer: PeerKey },
+  context: VerifierContext,
+): Promise<EvidenceAnswer> {
+  const { store, judge, metrics } = context;
+  const { peer } = input;
+  const now = context.now();
+  const found = await store.evidence.context(input.node, input.nonce);
+  if (found.node === undefined) throw new Refused('unknown-node');
+  const { nonce } = found;
+  // Issued later than now: the clock was set back, and nobody knows how old it is.
+  const fresh =
+    nonce !== undefined && nonce.node === input.node && nonce.expires > now && nonce.issued <= now;
+  if (!fresh) throw new Refused('nonce-refused');
+  const judgement = await judge.judge({
+    evidence: input.bytes,
+    node: nodeRecord(found.node),
+    nonce: { ...nonce, nonce: new Uint8Array(Buffer.from(nonce.nonce, 'base64')) },
+    channelKey: peer.spki,
+    endorsement: found.node.endorsement === 'certificate' ? 'certificate' : 'allow-list',
+    now,
+  });
+  const { verdict } = judgement;
+  if (!verdict.authenticated) return refuseStranger(judgement, { ...input, now }, context);
+  const record = verdictRecord(judgement, { ...input, akName: found.node.akName, now, context });
+  const outcome = await store.evidence.record(record);
+  if (outcome === 'nonce-gone') throw new Refused('nonce-refused');
+  if (outcome === 'node-changed') throw new Refused('unknown-node');
+  metrics.evidence.inc({ outcome: record.verdict });
+  if (verdict.reason !== undefined) metrics.failedChecks.inc({ check: verdict.reason });
+  context.changes.poke();
+  const trusted = record.verdict === 'trusted';
+  return {
+    verdict: record.verdict,
+    checks: verdict.checks.map(checkMessage),
+    token: trusted ? (judgement.token?.token ?? null) : null,
+    secrets: trusted ? (await store.secrets.list()).map(({ name }) => name) : [],
+    expires: record.expires === null ? null : new Date(record.expires).toISOString(),
+  };
+}
+
+async function refuseStranger(
+  { verdict }: Judgement,
+  { node, nonce, address, now }: EvidenceInput & { readonly now: number },
+  { store, metrics, limiters }: VerifierContext,
+): Promise<never> {
+  const reason: CheckId = verdict.reason ?? 'evidence-format';
+  metrics.evidence.inc({ outcome: 'rejected' });
+  metrics.failedChecks.inc({ check: reason });
+  const decision = {
+    at: now,
+    kind: 'evidence.rejected',
+    subject: node,
+    actor: 'stranger',
+    change: false,
+    data: { address, reason },
+  };
+  await store.evidence.reject(nonce, limiters.strangers.take('') > 0 ? undefined : decision);
+  if (reason === 'evidence-format') throw new Refused('malformed');
+  throw new Refused(reason === 'tls-key' ? 'channel-refused' : 'evidence-refused', { message: reason });
+}
+
+interface RecordInput {
+  readonly node: string;
+  readonly nonce: string;
+  readonly akName: string;
+  readonly peer: PeerKey;
+  readonly address: string;
+  readonly now: number;
+  readonly context: VerifierContext;
+}
+
+function verdictRecord({ verdict, agent, token }: Judgement, input: RecordInput): VerdictRecord {
+  const { node, nonce, akName, peer, address, now, context } = input;
+  const { last, release, reason } = verdict;
+  const failed = verdict.checks.filter(({ ok }) => !ok);
+  return {
+    nonce,
+    node,
+    akName,
+    verdict: verdict.verdict,
+    at: now,
+    expires: verdict.verdict === 'trusted' ? now + context.policy().token.lifetime : null,
+    release: release?.id ?? null,
+    reason: reason ?? null,
+    checks: failed,
+    last: last === undefined ? null : storedLast(last),
+    tlsKey: peer.digest,
+    agent,
+    data: {
+      release:
+        release === undefined ? null : { id: release.id, name: release.name, version: release.version },
+      reason: reason ?? null,
+      failed: failed.map(({ id, message }) => ({ id, message })),
+      token: token?.id ?? null,
+      tlsKey: peer.digest,
+      nonce,
+      agent,
+      address,
+    },
+  };
+}
+
+function limitNode(node: string, { limiters }: VerifierContext): void {
+  const retryAfter = limiters.node.take(node);
+  if (retryAfter > 0) throw new Refused('rate-limited', { retryAfter });
+}
+
+function nodeRecord({ id, ek, ak, akName, state, last }: StoredNode): NodeRecord {
+  return {
+    node: id,
+    ek,
+    ak,
+    akName,
+    state,
+    last: last === null ? undefined : { ...last, clock: BigInt(last.clock) },
+  };
+}
+
+function storedLast(last: NonNullable<Judgement['verdict']['last']>): StoredLastSeen {
+  const { clock, resetCount, restartCount, version } = last;
+  return { clock: clock.toString(), resetCount, restartCount, version };
+}
+
+function checkMessage({
+  id,
+  ok,
+  message,
+  expected,
+  found,
+  where,
+}: Judgement['verdict']['checks'][number]): CheckMessage {
+  return { id, ok, message, expected, found, where };
+}

@@ -1,0 +1,161 @@
+/** Nodes, applicants and verdicts, for operators. */
+
+import { z } from 'zod';
+import {
+  applicantsAnswerSchema,
+  nodeDetailAnswerSchema,
+  nodeId,
+  nodesAnswerSchema,
+  nodesQuerySchema,
+  paths,
+  verdictAnswerSchema,
+} from '../../protocol/index.ts';
+import type { NodeAnswer } from '../../protocol/index.ts';
+import type { Act, NodeSummary } from '../../store/index.ts';
+import type { VerifierContext } from '../context.ts';
+import { Refused } from '../refusal.ts';
+import { iso } from '../release-actions.ts';
+import { route } from './route.ts';
+import type { Call, Route } from './route.ts';
+
+const node = z.object({ node: nodeId });
+const done = z.object({ node: nodeId });
+/** Milliseconds in which a node that an operator let enrol anew has to do it. */
+const reenrolmentWindow = 86_400_000;
+
+export const fleetRoutes: readonly Route[] = [
+  route({
+    method: 'GET',
+    path: paths.nodes,
+    summary: 'Nodes, page by page',
+    access: 'viewer',
+    query: nodesQuerySchema,
+    answer: nodesAnswerSchema,
+    async handle({ query }, { store, now }) {
+      const nodes = await store.nodes.list({ ...query, now: now() });
+      const next = nodes.length < query.limit ? null : (nodes.at(-1)?.id ?? null);
+      return { json: { nodes: nodes.map(nodeAnswer), next } };
+    },
+  }),
+  route({
+    method: 'GET',
+    path: `${paths.nodes}/:node`,
+    summary: 'One node, with the checks its last evidence failed',
+    access: 'viewer',
+    parameters: node,
+    answer: nodeDetailAnswerSchema,
+    reasons: ['not-found'],
+    async handle({ parameters }, { store, now }) {
+      const found = await store.nodes.detail(parameters.node, now());
+      if (found === undefined) throw new Refused('not-found', { message: 'no such node' });
+      const { akName, endorsement, checks } = found;
+      const reenrolUntil = iso(found.reenrolUntil);
+      return { json: { ...nodeAnswer(found), akName, endorsement, reenrolUntil, checks } };
+    },
+  }),
+  route({
+    method: 'GET',
+    path: paths.verdict,
+    summary: 'Is this node trusted now?',
+    access: 'viewer',
+    query: z.strictObject({ node: nodeId }),
+    answer: verdictAnswerSchema,
+    reasons: ['not-found'],
+    async handle({ query }, { store, now }) {
+      const found = await store.nodes.detail(query.node, now());
+      if (found === undefined) throw new Refused('not-found', { message: 'no such node' });
+      const { id, trust, at, expires, release, reason } = nodeAnswer(found);
+      return { json: { node: id, trusted: trust === 'trusted', trust, at, expires, release, reason } };
+    },
+  }),
+  route({
+    method: 'GET',
+    path: paths.applicants,
+    summary: 'Machines whose endorsement key nobody vouched for',
+    access: 'viewer',
+    answer: applicantsAnswerSchema,
+    async handle(_call, { store }) {
+      const applicants = await store.enrolments.applicants();
+      return {
+        json: { applicants: applicants.map((one) => ({ ...one, first: iso(one.first), at: iso(one.at) })) },
+      };
+    },
+  }),
+  action('approval', 'Let this endorsement key enrol without a certificate', async (id, act, { store }) => {
+    await store.enrolments.approve(id, act);
+    return true;
+  }),
+  action(
+    'reenrolment',
+    'Let this node enrol with another attestation key, within a day',
+    async (id, act, { store }) =>
+      store.nodes.allowReenrolment(id, { ...act, until: act.at + reenrolmentWindow }),
+  ),
+  action('suspension', 'Take the node out: its evidence is refused', async (id, act, { store }) =>
+    store.nodes.setState(id, { ...act, state: 'suspended' }),
+  ),
+  action('resumption', 'End a suspension', async (id, act, { store }) =>
+    store.nodes.setState(id, { ...act, state: 'enrolled' }),
+  ),
+  route({
+    method: 'DELETE',
+    path: `${paths.nodes}/:node`,
+    summary: 'Forget the node and its approval',
+    access: 'admin',
+    parameters: node,
+    answer: done,
+    reasons: ['not-found'],
+    async handle(call, context) {
+      const { node: id } = call.parameters;
+      if (!(await context.store.nodes.remove(id, actOf(call, context)))) throw new Refused('not-found');
+      context.changes.poke();
+      return { json: { node: id } };
+    },
+  }),
+];
+
+type Action = (id: string, act: Act, context: VerifierContext) => Promise<boolean>;
+
+function action(verb: string, summary: string, run: Action): Route {
+  return route({
+    method: 'POST',
+    path: `${paths.nodes}/:node/${verb}`,
+    summary,
+    access: 'operator',
+    parameters: node,
+    answer: done,
+    reasons: ['not-found'],
+    async handle(call, context) {
+      const { node: id } = call.parameters;
+      if (!(await run(id, actOf(call, context), context))) {
+        throw new Refused('not-found', { message: 'no such node' });
+      }
+      context.changes.poke();
+      return { json: { node: id } };
+    },
+  });
+}
+
+export function actOf({ operator }: Pick<Call, 'operator'>, { now }: VerifierContext): Act {
+  return { at: now(), actor: actorOf(operator) };
+}
+
+/** Names need not be unique, so the log has the id as well. */
+export function actorOf({ name, id }: Call['operator']): string {
+  return `${name} (${id})`;
+}
+
+function nodeAnswer(found: NodeSummary): NodeAnswer {
+  const { id, name, trust, enrolled, at, expires, release, reason, agent } = found;
+  return {
+    id,
+    name,
+    trust,
+    enrolled: iso(enrolled),
+    at: iso(at),
+    expires: iso(expires),
+    release,
+    reason,
+    agent,
+  };
+}

@@ -1,0 +1,63 @@
+/** What anybody may ask, and what watches the service. */
+
+import { z } from 'zod';
+import { paths } from '../../protocol/index.ts';
+import { Refused } from '../refusal.ts';
+import { route } from './route.ts';
+import type { Route } from './route.ts';
+
+const state = z.object({ status: z.string() });
+
+export function publicRoutes(openapi: () => unknown): readonly Route[] {
+  return [
+    route({
+      method: 'GET',
+      path: paths.health,
+      summary: 'The process answers',
+      access: 'public',
+      unlimited: true,
+      answer: state,
+      handle: async () => ({ json: { status: 'ok' } }),
+    }),
+    route({
+      method: 'GET',
+      path: paths.ready,
+      summary: 'Requests can be answered: the database works and the service is not stopping',
+      access: 'public',
+      unlimited: true,
+      answer: state,
+      reasons: ['unavailable'],
+      async handle(_call, { store, serving }) {
+        if (!serving()) throw new Refused('unavailable', { message: 'stopping' });
+        await store.ping();
+        return { json: { status: 'ready' } };
+      },
+    }),
+    route({
+      method: 'GET',
+      path: paths.jwks,
+      summary: 'Keys that sign verdict tokens (RFC 7517)',
+      access: 'public',
+      answer: z.object({ keys: z.array(z.record(z.string(), z.string())) }),
+      handle: async (_call, { jwks }) => ({ json: jwks }),
+    }),
+    route({
+      method: 'GET',
+      path: paths.openapi,
+      summary: 'This description',
+      access: 'public',
+      answer: z.object({ openapi: z.string() }),
+      handle: async () => ({ json: openapi() }),
+    }),
+    route({
+      method: 'GET',
+      path: paths.metrics,
+      summary: 'Prometheus metrics',
+      access: 'viewer',
+      answerType: 'text/plain; version=0.0.4; charset=utf-8',
+      async handle(_call, { metrics }) {
+        return { bytes: Buffer.from(await metrics.text()), type: metrics.contentType };
+      },
+    }),
+  ];
+}

@@ -1,0 +1,150 @@
+/** From what an operator wrote down (policy, roots, releases, secrets) to what the verifier starts with. */
+
+import { readFile, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { decodePem, parseCertificate } from '@osguard/formats/x509';
+import type { Certificate } from '@osguard/formats/x509';
+import { FormatError } from '@osguard/formats/bytes';
+import { loadPolicy, settle } from '../policy/load.ts';
+import { parsePolicy } from '../policy/parse.ts';
+import { policySchemaName } from '../policy/types.ts';
+import type { Policy, ReleaseState } from '../policy/types.ts';
+import { manifestFile, openReferenceRelease, referenceValuesFile } from '../release/open.ts';
+import type { Store } from '../store/index.ts';
+import { ServiceError } from './error.ts';
+
+export interface PolicySources {
+  /** A policy file; without one, everything has its default. */
+  readonly file: string | undefined;
+  /** Files of certificates that count as roots of endorsement keys besides those of the policy. */
+  readonly endorsementRoots: readonly string[];
+  /** Whose signatures on releases count besides those of the policy. */
+  readonly releaseSigners: readonly Certificate[];
+}
+
+export interface SettledPolicy {
+  readonly policy: Policy;
+  /** Releases the policy names. */
+  readonly releases: readonly ReleaseSource[];
+}
+
+export interface ReleaseSource {
+  readonly folder: string;
+  readonly state: ReleaseState;
+  readonly from?: number | undefined;
+  readonly until?: number | undefined;
+}
+
+/** @throws DiagnosticsError with all mistakes of the file; ServiceError, FormatError for the rest */
+export async function settlePolicy(sources: PolicySources): Promise<SettledPolicy> {
+  const { file, releaseSigners } = sources;
+  const roots: Certificate[] = [];
+  for (const path of sources.endorsementRoots) roots.push(...(await readCertificates(path)));
+  if (file === undefined) {
+    const { written } = parsePolicy(defaultPolicy);
+    const policy = settle(written, { endorsementRoots: roots, intermediates: [], signers: releaseSigners });
+    return { policy, releases: [] };
+  }
+  const { policy } = await loadPolicy(file);
+  const { trust } = policy;
+  return {
+    policy: {
+      ...policy,
+      trust: {
+        ...trust,
+        endorsementRoots: [...trust.endorsementRoots, ...roots],
+        release: [...trust.release, ...releaseSigners],
+      },
+    },
+    releases: policy.releases.map((release) => ({ ...release, folder: join(dirname(file), release.folder) })),
+  };
+}
+
+/** The signer named here is replaced by certificates that are given apart. */
+const defaultPolicy = `schema: ${policySchemaName}\nname: default\ntrust:\n  release: [release.crt]\nreleases: []\n`;
+
+/** Bytes. */
+const largest = 8 * 1024 * 1024;
+
+async function readCertificates(path: string): Promise<readonly Certificate[]> {
+  const bytes = await readBounded(path);
+  try {
+    const ders = bytes[0] === 0x30 ? [bytes] : decodePem('CERTIFICATE', bytes.toString('latin1'));
+    return ders.map((der) => parseCertificate(new Uint8Array(der)));
+  } catch (cause) {
+    if (cause instanceof FormatError)
+      throw new ServiceError('option', `${path}: ${cause.message}`, { cause });
+    throw cause;
+  }
+}
+
+export interface ReleaseFilesRead {
+  readonly manifest: Uint8Array;
+  readonly referenceValues: Uint8Array;
+}
+
+/** The two signed files of a release folder. @throws ServiceError `release` */
+export async function readReleaseFolder(folder: string): Promise<ReleaseFilesRead> {
+  const read = async (name: string): Promise<Uint8Array> => {
+    try {
+      return await readBounded(join(folder, name));
+    } catch (cause) {
+      if (cause instanceof ServiceError) throw cause;
+      throw new ServiceError('release', `${folder}: no ${name}`, {
+        hint: 'give a release folder that `osguard image build` made',
+        cause,
+      });
+    }
+  };
+  return { manifest: await read(manifestFile), referenceValues: await read(referenceValuesFile) };
+}
+
+async function readBounded(path: string): Promise<Buffer> {
+  let size: number;
+  try {
+    ({ size } = await stat(path));
+  } catch (cause) {
+    throw new ServiceError('option', `${path}: not there`, { cause });
+  }
+  if (size > largest) throw new ServiceError('option', `${path}: ${size} bytes are more than ${largest}`);
+  return readFile(path);
+}
+
+export interface SeedOptions {
+  readonly policy: Policy;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+}
+
+/**
+ * Releases into the store. A release that is there keeps the state operators gave it since, except that one the policy
+ * revokes is revoked. @returns the ids. @throws ServiceError, AttestError
+ */
+export async function seedReleases(
+  store: Store,
+  sources: readonly ReleaseSource[],
+  { policy, now }: SeedOptions,
+): Promise<readonly string[]> {
+  const ids: string[] = [];
+  for (const { folder, state, from = null, until = null } of sources) {
+    const files = await readReleaseFolder(folder);
+    const { id, manifest } = openReferenceRelease(files, { trust: policy.trust.release, state });
+    const { name, version } = manifest;
+    const release = {
+      id,
+      name,
+      version,
+      state,
+      from: from ?? null,
+      until: until ?? null,
+      added: now,
+      changed: now,
+    };
+    const outcome = await store.releases.add({ ...release, ...files }, 'policy');
+    if (outcome === 'already' && state === 'revoked') {
+      await store.releases.change({ id, state, from: null, until: null, at: now, actor: 'policy' });
+    }
+    ids.push(id);
+  }
+  return ids;
+}
