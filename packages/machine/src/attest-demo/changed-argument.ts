@@ -4,20 +4,18 @@
  * release's, bit for bit. Firmware, kernel and initrd have no reason to refuse it.
  */
 
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import type { ByteSource } from '@osguard/formats/bytes';
 import { sourceOf } from '@osguard/formats/bytes';
-import { writeFat } from '@osguard/formats/fat';
 import { parsePe, readUkiSection } from '@osguard/formats/pe';
 import type { ReleaseFolder } from '@osguard/image';
 import type { Signer } from '@osguard/keys';
 import { signPe } from '@osguard/keys';
 import { MachineError } from '../error.ts';
-import { runOrThrow } from '../process/run.ts';
 import { archive } from '../prove/planted-initrd.ts';
 import { appendArchive, withSections } from '../prove/rebuild-uki.ts';
-import type { Tools } from '../tools/open.ts';
+import type { EspOptions } from './esp.ts';
+import { bootImagePath, rewriteEsp } from './esp.ts';
 
 export interface ArgumentChange {
   readonly from: string;
@@ -63,37 +61,7 @@ export async function ukiWithChangedArgument({
   return signPe(signer, withSections(uki, contents));
 }
 
-export interface ReplaceUkiOptions {
-  readonly release: ReleaseFolder;
-  readonly tools: Tools;
-  /** For a temporary file. */
-  readonly folder: string;
-}
-
 /** Puts `uki` into the ESP of a qcow2 overlay of the release's disk, in place of the release's own. */
-export async function replaceUki(
-  overlay: string,
-  uki: ByteSource,
-  options: ReplaceUkiOptions,
-): Promise<void> {
-  const { release, tools, folder } = options;
-  const esp = release.manifest.partitions.find(({ label }) => label === 'esp');
-  if (esp === undefined) throw new MachineError('bad-option', `${release.path}: no partition esp`);
-  const { segments } = writeFat({
-    size: esp.size,
-    volumeId: Number.parseInt(release.rootHash.slice(0, 8), 16),
-    label: 'ESP',
-    mtime: Date.parse(release.manifest.created) / 1000,
-    hiddenSectors: esp.offset / 512,
-    files: [{ path: 'EFI/BOOT/BOOTX64.EFI', body: uki }],
-  });
-  // What the new file system leaves out is zero, not what the old one had there.
-  const commands = [`write -q -z ${esp.offset} ${esp.size}`];
-  for (const [index, { offset, body }] of segments.entries()) {
-    const file = join(folder, `esp-${index}`);
-    writeFileSync(file, body.read(0, body.size));
-    commands.push(`write -q -s ${file} ${esp.offset + offset} ${body.size}`);
-  }
-  const args = commands.flatMap((command) => ['-c', command]);
-  await runOrThrow(tools.command('qemu-io', ['-f', 'qcow2', ...args, overlay]));
+export async function replaceUki(overlay: string, uki: ByteSource, options: EspOptions): Promise<void> {
+  await rewriteEsp(overlay, [{ path: bootImagePath, body: uki }], options);
 }

@@ -1,0 +1,34 @@
+/** Boot images that only a holder of the boot key can make, and what else the stub takes from beside them. */
+
+import type { ByteSource } from '@osguard/formats/bytes';
+import { parsePe, readUkiSection } from '@osguard/formats/pe';
+import type { Signer } from '@osguard/keys';
+import { signPe } from '@osguard/keys';
+import { MachineError } from '../error.ts';
+import { archive } from '../prove/planted-initrd.ts';
+import { appendArchive, withSections } from '../prove/rebuild-uki.ts';
+
+/** Another image of the same key: the same kernel and command line, one more file in the initrd. */
+export async function withInitrdFile(uki: ByteSource, boot: Signer): Promise<ByteSource> {
+  const extra = archive(new Map([['usr/lib/osguard-demo', 'not of this release\n']]));
+  const initrd = appendArchive(section(uki, '.initrd'), extra);
+  return signPe(boot, withSections(uki, new Map([['.initrd', initrd]])));
+}
+
+/** An add-on for the stub (systemd-stub(7)): a signed image that carries nothing but a kernel argument. */
+export async function addonOf(uki: ByteSource, argument: string, boot: Signer): Promise<ByteSource> {
+  const none = new Uint8Array();
+  const sections = new Map<string, Uint8Array>([['.cmdline', Buffer.from(argument)]]);
+  for (const name of ['.linux', '.initrd']) if (hasSection(uki, name)) sections.set(name, none);
+  return signPe(boot, withSections(uki, sections));
+}
+
+function hasSection(uki: ByteSource, name: string): boolean {
+  return readUkiSection(parsePe(uki), name) !== undefined;
+}
+
+function section(uki: ByteSource, name: string): Uint8Array {
+  const body = readUkiSection(parsePe(uki), name);
+  if (body === undefined) throw new MachineError('bad-option', `the UKI has no section ${name}`);
+  return Uint8Array.from(body.read(0, body.size));
+}
