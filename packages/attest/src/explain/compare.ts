@@ -124,27 +124,35 @@ function difference(
 ): Difference {
   const expected = step.kind === 'unexpected' ? undefined : step.expected;
   const found = step.kind === 'missing' ? undefined : step.found;
-  const knownFrom = found && knownRelease(found, known);
+  const recognised = found && knownEvent(found, known);
+  // A text another release has for this very digest is as good as one proved by the log.
+  const text = found?.text ?? recognised?.event.text;
   const bare: Difference = {
     pcr: reference.pcr,
     name: reference.name,
     kind: step.kind,
     place,
     ...(expected !== undefined && { expected }),
-    ...(found !== undefined && { found }),
-    ...(expected?.text !== undefined &&
-      found?.text !== undefined && { text: diffTexts(expected.text, found.text) }),
-    ...(knownFrom !== undefined && { knownFrom }),
+    ...(found !== undefined && { found: text === undefined ? found : { ...found, text } }),
+    ...(expected?.text !== undefined && text !== undefined && { text: diffTexts(expected.text, text) }),
+    ...(recognised !== undefined && { knownFrom: recognised.release }),
   };
   const meaning = meaningOf(bare);
   return meaning === undefined ? bare : { ...bare, meaning };
 }
 
-function knownRelease(found: FoundEvent, known: readonly ReferenceValues[]): string | undefined {
-  const release = known.find(({ pcrs }) =>
-    pcrs.some(({ pcr, events }) => pcr === found.pcr && events.some(({ digest }) => digest === found.digest)),
-  );
-  return release && `${release.name} ${release.version}`;
+interface KnownEvent {
+  readonly release: string;
+  readonly event: ExpectedEvent;
+}
+
+function knownEvent(found: FoundEvent, known: readonly ReferenceValues[]): KnownEvent | undefined {
+  for (const { name, version, pcrs } of known) {
+    const events = pcrs.find(({ pcr }) => pcr === found.pcr)?.events;
+    const event = events?.find(({ digest }) => digest === found.digest);
+    if (event !== undefined) return { release: `${name} ${version}`, event };
+  }
+  return undefined;
 }
 
 /** What a person can act on first: texts, then what was handed in from outside, then keys, then plain digests. */

@@ -112,6 +112,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./layers-convert.ts')).layersConvert,
   },
   {
+    path: ['attest', 'explain'],
+    summary: 'which event of which PCR differs from a release, and where the expectation comes from',
+    load: async () => (await import('./attest-explain.ts')).attestExplain,
+  },
+  {
     path: ['doctor'],
     summary: 'what this machine can do, and the command that mends each gap',
     load: async () => (await import('./doctor.ts')).doctor,
