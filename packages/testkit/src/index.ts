@@ -16,3 +16,5 @@ export { makePe } from './make-pe.ts';
 export type { MadePe } from './make-pe.ts';
 export { canRunDockerRegistry, noDockerRegistry, startDockerRegistry } from './docker-registry.ts';
 export type { DockerRegistry, DockerRegistryOptions } from './docker-registry.ts';
+export { startFakeRegistry } from './fake-registry.ts';
+export type { FakeAuth, FakeRegistry, FakeRegistryOptions, Fault, SeenRequest } from './fake-registry.ts';

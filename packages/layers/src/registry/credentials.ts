@@ -172,8 +172,8 @@ async function runHelper(
   const child = spawn(command, ['get'], {
     stdio: ['pipe', 'pipe', 'ignore'],
     env: { ...env },
-    timeout: helperPatience,
-    ...(signal !== undefined && { signal }),
+    // Unlike spawn's own timeout, this one keeps nobody waiting when the helper cannot be started.
+    signal: AbortSignal.any([AbortSignal.timeout(helperPatience), ...(signal === undefined ? [] : [signal])]),
   });
   const ended = new Promise<number | null>((resolve, reject) => {
     child.on('error', reject);
