@@ -7,7 +7,11 @@ import { join } from 'node:path';
 /** Where `path` (as installed, absolute) is to be found; undefined when neither machine nor tools have it. */
 export function installedFile(path: string): string | undefined {
   if (existsSync(path)) return path;
-  // The folder of @osguard/machine's cacheFolder, which is not imported: it would slow down every test's start.
+  return globSync(join(toolsFolder(), '*', 'root', path)).sort()[0];
+}
+
+/** Where osguard keeps trees of tools. Of @osguard/machine, which is not imported: it would slow down every test's start. */
+export function toolsFolder(): string {
   const cache = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
-  return globSync(join(cache, 'osguard', 'tools', '*', 'root', path)).sort()[0];
+  return join(cache, 'osguard', 'tools');
 }

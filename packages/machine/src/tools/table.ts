@@ -68,6 +68,11 @@ export const toolSets: Readonly<Record<ToolSetName, ToolSet>> = {
       { name: 'xz-utils', reason: 'judge of compressed streams' },
       { name: 'zstd', reason: 'judge of compressed streams' },
       { name: 'cpio', reason: 'judge of the initrd archive' },
+      { name: 'fdisk', reason: 'sfdisk: a second judge of partition tables' },
+      { name: 'libarchive-tools', reason: 'bsdtar: a second judge of tar streams' },
+      { name: 'systemd-repart', reason: 'images of other tools, to be verified by us' },
+      { name: 'systemd-ukify', reason: 'boot images of other tools' },
+      { name: 'systemd-boot-efi', reason: 'the stub those are made of' },
     ],
     host: [
       { program: 'fsck.erofs', versionArgs: ['--version'], atLeast: [1, 8] },
@@ -87,8 +92,13 @@ export const toolSets: Readonly<Record<ToolSetName, ToolSet>> = {
       { program: 'xz', versionArgs: ['--version'], atLeast: [5, 4] },
       { program: 'zstd', versionArgs: ['--version'], atLeast: [1, 5] },
       { program: 'cpio', versionArgs: ['--version'], atLeast: [2, 13] },
+      { program: 'sfdisk', versionArgs: ['--version'], atLeast: [2, 38] },
+      { program: 'bsdtar', versionArgs: ['--version'], atLeast: [3, 6] },
+      // Older ones cannot fill a partition without mounting it.
+      { program: 'systemd-repart', versionArgs: ['--version'], atLeast: [255] },
+      { program: 'ukify', versionArgs: ['--version'], atLeast: [255] },
     ],
-    hostFiles: [],
+    hostFiles: ['/usr/lib/systemd/boot/efi/linuxx64.efi.stub'],
   },
   intruder: {
     packages: [

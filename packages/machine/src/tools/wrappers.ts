@@ -84,7 +84,7 @@ function libraryFolders(root: string, triplet: string): string[] {
     const folder = `usr/lib/${triplet}/${name}`;
     const path = join(root, folder);
     if (!statSync(path).isDirectory() || !/^[\w.+-]+$/.test(name)) continue;
-    if (list(path).some((file) => /^lib.*\.so\.\d/.test(file))) folders.push(folder);
+    if (list(path).some((file) => /^lib.*\.so(?:\.\d|$)/.test(file))) folders.push(folder);
   }
   return [...folders, 'usr/lib'];
 }
