@@ -77,9 +77,9 @@ describe('an image of systemd-repart and ukify', { skip: missing[0] ?? false }, 
   test('a changed byte of /usr, of its hash tree or of the signature is found', async () => {
     assert.ok((await failuresWithByte(offsetOf('usr-x86-64') + 5000)).includes('usr-blocks'));
     assert.ok((await failuresWithByte(offsetOf('usr-x86-64-verity') + 4100)).includes('usr-blocks'));
-    assert.deepEqual(await failuresWithByte(offsetOf('usr-x86-64-verity-sig') + 600), [
-      'root-hash-signature',
-    ]);
+    // Before it lies a certificate that nobody needs: the trusted one is taken.
+    const signature = offsetOf('usr-x86-64-verity-sig') + 1600;
+    assert.deepEqual(await failuresWithByte(signature), ['root-hash-signature']);
     assert.deepEqual(await failures('trust'), []);
   });
 
