@@ -16,6 +16,8 @@ import type { ImageStore } from './store.ts';
 /** Bytes. */
 const largestPage = 4 * 1024 * 1024;
 const mostReferrers = 10_000;
+/** Entries of a list that are looked at one by one. */
+const mostCompleted = 256;
 
 export interface ListReferrersOptions {
   readonly subject: Digest;
@@ -29,7 +31,9 @@ export async function listReferrers(
   options: ListReferrersOptions,
 ): Promise<readonly Descriptor[]> {
   const { subject, artifactType, signal } = options;
-  const found = (await fromApi(options)) ?? (await fromTag(store, subject, signal))?.manifests ?? [];
+  const found =
+    (await fromApi(options)) ??
+    (await completed(store, (await fromTag(store, subject, signal))?.manifests ?? [], signal));
   // Filtering by the registry is optional, and nobody has to believe it.
   return artifactType === undefined ? found : found.filter((each) => each.artifactType === artifactType);
 }
@@ -50,6 +54,36 @@ async function fromApi({ pages }: ListReferrersOptions): Promise<readonly Descri
       throw new LayerError('registry', `more than ${mostReferrers} referrers`);
   }
   return found;
+}
+
+/** Tools that copy the tag rewrite its list without what they do not know: skopeo 1.9 drops artifact types. */
+async function completed(
+  store: ImageStore,
+  entries: readonly Descriptor[],
+  signal: AbortSignal | undefined,
+): Promise<readonly Descriptor[]> {
+  const found: Descriptor[] = [];
+  for (const entry of entries) {
+    const known = entry.artifactType !== undefined || found.length > mostCompleted;
+    const manifest = known ? undefined : await manifestOf(store, entry, signal);
+    found.push(manifest === undefined ? entry : referrerEntry(entry, manifest));
+  }
+  return found;
+}
+
+async function manifestOf(
+  store: ImageStore,
+  { digest }: Descriptor,
+  signal: AbortSignal | undefined,
+): Promise<Manifest | undefined> {
+  try {
+    return (await store.manifest(digest, { signal })).manifest;
+  } catch (error) {
+    // One broken entry must not hide the others.
+    if (error instanceof LayerError && ['not-found', 'registry', 'digest'].includes(error.code))
+      return undefined;
+    throw error;
+  }
 }
 
 async function fromTag(
