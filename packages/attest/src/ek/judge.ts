@@ -18,7 +18,7 @@ import {
   publicKeyOf,
 } from '@osguard/formats/tpm2';
 import type { EkCertificate, TpmPublic } from '@osguard/formats/tpm2';
-import { keyUsages, parseCertificate, validatePath } from '@osguard/formats/x509';
+import { basicConstraints, keyUsages, parseCertificate, validatePath } from '@osguard/formats/x509';
 import type { Certificate } from '@osguard/formats/x509';
 import { limits } from '../protocol/index.ts';
 import { attestationKeyProblem } from '../verify/attestation-key.ts';
@@ -163,7 +163,8 @@ function checkCertificate(
     checkUsage(leaf, ek),
   );
   checks.check('ek-certificate-role', 'the certificate is not one of an authority', () => {
-    if (!leaf.authority && keyUsages(leaf.certificate)?.includes('keyCertSign') !== true) return true;
+    const { authority } = basicConstraints(leaf.certificate);
+    if (!authority && keyUsages(leaf.certificate)?.includes('keyCertSign') !== true) return true;
     return new Refusal({ message: 'the certificate is one of an authority, which no endorsement key is' });
   });
   checks.check('ek-certificate-path', 'the certificate leads to a trusted root', () => {

@@ -1,74 +1,67 @@
 /** Why the PCR values are not those of a release: the event that differs, and where the expectation comes from. */
 
-import { toHex } from '@osguard/formats/bytes';
-import { describeEvent, eventTypes } from '@osguard/formats/eventlog';
+import { compareWithRelease } from '../explain/index.ts';
+import type { Difference, FoundEvent } from '../explain/index.ts';
 import type { Finding } from './check.ts';
-import { eventPlace } from './firmware-log.ts';
+import { secureBootPcr } from './match.ts';
 import type { Material } from './material.ts';
-import { recordPlace } from './userspace.ts';
 
 type Explained = Omit<Finding, 'ok'>;
 
-interface Found {
-  readonly digest: string;
-  readonly what: string;
-  readonly where: string;
+/** Differences beyond these tell nobody more. */
+const most = 16;
+
+/** At least one, the most telling first. */
+export function explainRelease(material: Material): readonly [Explained, ...Explained[]] {
+  const { match, evidence, log, records, context } = material;
+  const comparison = compareWithRelease({
+    log,
+    records,
+    reference: match.release.values,
+    values: evidence.pcrs,
+    commandLine: evidence.commandLine,
+    known: context.releases.map(({ values }) => values),
+  });
+  const differences = comparison.differences.filter(({ pcr }) => pcr !== secureBootPcr).map(explained);
+  const told = new Set(comparison.differences.map(({ pcr }) => pcr));
+  const values = comparison.pcrs
+    .filter(({ pcr, ok }) => !ok && pcr !== secureBootPcr && !told.has(pcr))
+    .map(({ pcr, expected, found }) => ({
+      message: 'the value is not the one the release gives, and no event says why',
+      expected,
+      found,
+      where: `PCR ${pcr}`,
+    }));
+  const absent = match.wrong
+    .filter((pcr) => !comparison.pcrs.some((each) => each.pcr === pcr))
+    .map((pcr) => ({ message: 'the reference values do not say what this PCR holds', where: `PCR ${pcr}` }));
+  const [first, ...rest] = [...absent, ...differences, ...values].slice(0, most);
+  if (first !== undefined) return [first, ...rest];
+  const message = 'the machine was in a phase of its boot in which no evidence is taken';
+  return [
+    { message, expected: 'phase sysinit or ready', found: `phase ${comparison.phase}`, where: 'PCR 11' },
+  ];
 }
 
-/** At least one; the first event that differs of each PCR that does. */
-export function explainRelease({
-  match,
-  evidence,
-  log,
-  records,
-}: Material): readonly [Explained, ...Explained[]] {
-  const { values } = match.release;
-  const explained = match.wrong.map((pcr): Explained => {
-    const reference = values.pcrs.find((each) => each.pcr === pcr);
-    const where = `PCR ${pcr}`;
-    if (reference === undefined) return { message: `the reference values say nothing of PCR ${pcr}`, where };
-    const found: readonly Found[] = [
-      ...log.events
-        .filter((event) => event.pcr === pcr && event.type !== eventTypes.EV_NO_ACTION)
-        .map((event) => ({
-          digest: toHex(event.digests.sha256 ?? new Uint8Array()),
-          what: describeEvent(event),
-          where: eventPlace(event),
-        })),
-      ...records
-        .filter((record) => record.pcr === pcr)
-        .map((record) => ({
-          digest: toHex(record.digests.sha256 ?? new Uint8Array()),
-          what: `${record.eventType ?? 'record'} ${record.text ?? ''}`,
-          where: recordPlace(record),
-        })),
-    ];
-    for (const [at, expected] of reference.events.entries()) {
-      const event = found[at];
-      if (event?.digest === expected.digest) continue;
-      return {
-        message: event === undefined ? `${expected.what} was not measured` : `${expected.what} differs`,
-        expected: `${expected.digest} (${expected.what}; from ${expected.source})`,
-        found: event === undefined ? 'nothing more' : `${event.digest} (${event.what})`,
-        where: event?.where ?? where,
-      };
-    }
-    const more = found[reference.events.length];
-    if (more !== undefined) {
-      return {
-        message: 'something was measured that the release does not measure',
-        expected: 'nothing more',
-        found: `${more.digest} (${more.what})`,
-        where: more.where,
-      };
-    }
-    return {
-      message: `PCR ${pcr} has a value the release never has`,
-      expected: `${reference.values.ready} (ready)`,
-      found: evidence.pcrs.get(pcr) ?? 'not quoted',
-      where,
-    };
-  });
-  const [first = { message: 'no phase of the release fits' }, ...rest] = explained;
-  return [first, ...rest];
+function explained({ kind, pcr, name, expected, found, knownFrom, meaning }: Difference): Explained {
+  const what = expected?.what ?? found?.says ?? name;
+  const verb = {
+    changed: 'differs',
+    missing: 'was not measured',
+    unexpected: 'was measured, and the release does not measure it',
+  }[kind];
+  const known = knownFrom === undefined ? '' : ` (this is ${knownFrom})`;
+  return {
+    message: `${what} ${verb}${known}${meaning === undefined ? '' : `: ${meaning}`}`,
+    expected:
+      expected === undefined
+        ? 'nothing there'
+        : `${expected.text ?? expected.digest} (from ${expected.source})`,
+    found: found === undefined ? 'nothing there' : (found.text ?? `${found.digest} (${found.says})`),
+    where: found === undefined ? `PCR ${pcr}` : foundPlace(found),
+  };
+}
+
+function foundPlace({ pcr, index, type, offset, log }: FoundEvent): string {
+  return `PCR ${pcr}, event ${index} (${type}, byte ${offset} of the ${log} log)`;
 }

@@ -39,6 +39,7 @@ export const appraisalIds = [
   'log-unmeasured',
   'log-replay',
   'log-event-data',
+  'release-known',
   'secure-boot',
   'secure-boot-keys',
   'secure-boot-dbx',

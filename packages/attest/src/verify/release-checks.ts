@@ -1,13 +1,24 @@
 /** Is what booted a release that is allowed now, and allowed for this node? */
 
+import type { FirmwareRule } from '@osguard/formats/reference-values';
 import { compareDebianVersions } from '@osguard/formats/deb822';
 import { describeEvent, eventTypes } from '@osguard/formats/eventlog';
+import { brokenFirmwareRules } from '../explain/index.ts';
 import type { CheckDefinition } from './check.ts';
 import { Refused, RefusedFor } from './check.ts';
 import { eventPlace } from './firmware-log.ts';
 import { time } from './freshness.ts';
 import { explainRelease } from './explain-release.ts';
-import { brokenRules } from './firmware-rules.ts';
+
+/**
+ * Separators and digests are looked at in every PCR, whatever a release says: log-separators and log-event-data. Drivers
+ * of a machine's own hardware are the policy's matter, not the release's.
+ */
+function rulesToAsk(rules: readonly FirmwareRule[], drivers: readonly string[]): readonly FirmwareRule[] {
+  return rules
+    .filter(({ kind }) => kind !== 'separators' && kind !== 'digests')
+    .map((rule) => (rule.kind === 'drivers' ? { ...rule, allowed: [...rule.allowed, ...drivers] } : rule));
+}
 
 export const firmwareCheck: CheckDefinition = {
   id: 'firmware-rules',
@@ -33,8 +44,23 @@ export const firmwareCheck: CheckDefinition = {
         });
       }
     }
-    const [first, ...rest] = brokenRules(match.release.values.firmware, log, drivers);
+    const rules = rulesToAsk(match.release.values.firmware, drivers);
+    const [first, ...rest] = brokenFirmwareRules(rules, log, 'sha256').map(({ rule, message, event }) => ({
+      message: `${message}: ${rule.why}`,
+      ...(event !== undefined && {
+        where: `PCR ${event.pcr}, event ${event.index} (${event.type}, byte ${event.offset} of the firmware log)`,
+      }),
+    }));
     if (first !== undefined) throw new RefusedFor([first, ...rest]);
+  },
+};
+
+export const knownCheck: CheckDefinition = {
+  id: 'release-known',
+  claim: 'there are releases to compare with',
+  run({ context }) {
+    if (context.releases.length > 0) return { found: `${context.releases.length}` };
+    throw new Refused('this verifier knows no release: nothing can be trusted');
   },
 };
 

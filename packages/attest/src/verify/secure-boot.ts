@@ -35,28 +35,38 @@ const vendors: Readonly<Record<string, string>> = {
   dbr: imageSecurityDatabaseGuid,
 };
 
-/** Firmware's Secure Boot variables by name. @throws Refused for anything PCR 7 is not for */
+/** Firmware's Secure Boot variables by name; of one measured twice the first, which `secure-boot` refuses. */
 function variables(log: EventLog): ReadonlyMap<string, Variable> {
   const found = new Map<string, Variable>();
-  let ended = false;
   for (const event of log.events) {
-    if (event.pcr !== secureBootPcr || event.type === eventTypes.EV_NO_ACTION) continue;
-    if (event.type === eventTypes.EV_SEPARATOR) ended = true;
-    else if (event.type === eventTypes.EV_EFI_VARIABLE_DRIVER_CONFIG) {
-      const data = parseEventData(event);
-      if (data.kind !== 'variable') throw unexpected(event);
-      const known = Object.hasOwn(vendors, data.name) && vendors[data.name] === data.vendor;
-      if (!known || ended || found.has(data.name)) throw unexpected(event);
+    if (event.pcr !== secureBootPcr || event.type !== eventTypes.EV_EFI_VARIABLE_DRIVER_CONFIG) continue;
+    const data = parseEventData(event);
+    if (data.kind === 'variable' && isKnown(data) && !found.has(data.name))
       found.set(data.name, { event, data });
-    } else if (event.type !== eventTypes.EV_EFI_VARIABLE_AUTHORITY) throw unexpected(event);
   }
   return found;
 }
 
-function unexpected(event: LogEvent): Refused {
-  return new Refused('an event that Secure Boot does not measure, or not there, or not twice', {
-    found: describeEvent(event),
-    where: eventPlace(event),
+function isKnown({ name, vendor }: VariableData): boolean {
+  return Object.hasOwn(vendors, name) && vendors[name] === vendor;
+}
+
+/** The first event that PCR 7 is not for: unknown, out of place, or there twice. */
+function findIntruder(log: EventLog): LogEvent | undefined {
+  const seen = new Set<string>();
+  let ended = false;
+  return log.events.find((event) => {
+    if (event.pcr !== secureBootPcr || event.type === eventTypes.EV_NO_ACTION) return false;
+    if (event.type === eventTypes.EV_SEPARATOR) {
+      ended = true;
+      return false;
+    }
+    if (event.type === eventTypes.EV_EFI_VARIABLE_AUTHORITY) return false;
+    if (event.type !== eventTypes.EV_EFI_VARIABLE_DRIVER_CONFIG || ended) return true;
+    const data = parseEventData(event);
+    if (data.kind !== 'variable' || !isKnown(data) || seen.has(data.name)) return true;
+    seen.add(data.name);
+    return false;
   });
 }
 
@@ -85,6 +95,13 @@ export const secureBootChecks: readonly CheckDefinition[] = [
     id: 'secure-boot',
     claim: 'Secure Boot was on',
     run(material) {
+      const intruder = findIntruder(material.log);
+      if (intruder !== undefined) {
+        throw new Refused('PCR 7 has an event that is unknown, out of place, or there twice', {
+          found: describeEvent(intruder),
+          where: eventPlace(intruder),
+        });
+      }
       const { event, data } = needed(material, 'SecureBoot');
       if (data.value.length !== 1 || data.value[0] !== 1) {
         throw new Refused('Secure Boot was off', {

@@ -10,7 +10,7 @@ import { parseEvidence } from '../evidence/parse.ts';
 import type { Evidence } from '../evidence/types.ts';
 import { AttestError } from '../error.ts';
 import { attestationKeyChecks } from './attestation-key.ts';
-import { runCheck } from './check.ts';
+import { Refused, runCheck } from './check.ts';
 import type { CheckDefinition } from './check.ts';
 import { logShapeChecks, logTruthChecks } from './firmware-log.ts';
 import { freshnessChecks } from './freshness.ts';
@@ -19,11 +19,10 @@ import type { CheckId } from './ids.ts';
 import { gather } from './material.ts';
 import type { Material } from './material.ts';
 import { quotedPcrChecks, quoteOriginChecks } from './quote.ts';
-import { firmwareCheck, releaseChecks } from './release-checks.ts';
+import { firmwareCheck, knownCheck, releaseChecks } from './release-checks.ts';
 import { secureBootChecks } from './secure-boot.ts';
 import type { AttestCheck, Verdict, VerifyContext } from './types.ts';
 import { userspaceCheck } from './userspace.ts';
-import { Refused } from './check.ts';
 
 const nodeStateCheck: CheckDefinition = {
   id: 'node-state',
@@ -43,6 +42,7 @@ export const checkDefinitions: readonly CheckDefinition[] = [
   ...logShapeChecks,
   userspaceCheck,
   ...logTruthChecks,
+  knownCheck,
   ...secureBootChecks,
   firmwareCheck,
   ...releaseChecks,

@@ -23,8 +23,8 @@ export {
   signatureOids,
 } from './oids.ts';
 export type { DigestAlgorithm, KeyKind } from './oids.ts';
-export { keyUsages, validatePath } from './path.ts';
-export type { KeyUsage, PathContext, PathProblem, PathVerdict } from './path.ts';
+export { basicConstraints, keyUsages, validatePath } from './path.ts';
+export type { BasicConstraints, KeyUsage, PathContext, PathProblem, PathVerdict } from './path.ts';
 export { decodePem, encodePem } from './pem.ts';
 export { findTrustPath, importPublicKey, isAuthority, isSignedBy } from './verify.ts';
 export type { SignatureToCheck } from './verify.ts';

@@ -149,11 +149,11 @@ function authorityProblem(
   const problem = 'not-an-authority';
   try {
     if (!isAuthority(issuer)) return { problem, detail: `${issuer.subjectText}: may not sign certificates` };
-    const length = pathLength(issuer);
-    if (length !== undefined && below > length) {
+    const { pathLength } = basicConstraints(issuer);
+    if (pathLength !== undefined && below > pathLength) {
       return {
         problem,
-        detail: `${issuer.subjectText}: ${below} authorities below it, ${length} are allowed`,
+        detail: `${issuer.subjectText}: ${below} authorities below it, ${pathLength} are allowed`,
       };
     }
   } catch (error) {
@@ -163,12 +163,22 @@ function authorityProblem(
   return undefined;
 }
 
-function pathLength(certificate: Certificate): number | undefined {
+export interface BasicConstraints {
+  /** The certificate says that it is one of an authority, whatever its key may be used for. */
+  readonly authority: boolean;
+  /** Authorities that may follow below; undefined when that is not bounded. */
+  readonly pathLength: number | undefined;
+}
+
+/** RFC 5280 section 4.2.1.9; without the extension no authority. @throws FormatError */
+export function basicConstraints(certificate: Certificate): BasicConstraints {
   const value = extensionValue(certificate, extensionOids.basicConstraints);
-  if (value === undefined) return undefined;
-  const inner = new DerReader(value).sequence('basic constraints');
-  if (inner.peek() === derTag.boolean) inner.boolean('CA');
-  return inner.done ? undefined : inner.smallInteger('path length');
+  if (value === undefined) return { authority: false, pathLength: undefined };
+  const outer = new DerReader(value);
+  const inner = outer.sequence('basic constraints');
+  outer.end('basic constraints');
+  const authority = inner.peek() === derTag.boolean && inner.boolean('CA');
+  return { authority, pathLength: inner.done ? undefined : inner.smallInteger('path length') };
 }
 
 function signed(issuer: Certificate, subject: Certificate): boolean {

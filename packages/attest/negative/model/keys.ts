@@ -1,0 +1,92 @@
+/** The keys of the suite: public on purpose, good for nothing else. */
+
+import { createPrivateKey, createPublicKey, sign } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
+import { derInteger, derOid, derSequence, derBoolean } from '@osguard/formats/der';
+import { extensionOids, parseCertificate, planCertificate } from '@osguard/formats/x509';
+import type { Certificate } from '@osguard/formats/x509';
+import pems from './keys.json' with { type: 'json' };
+
+export type KeyName = keyof typeof pems;
+
+const privateKeys = new Map<KeyName, KeyObject>();
+
+export function privateKey(name: KeyName): KeyObject {
+  const known = privateKeys.get(name) ?? createPrivateKey(pems[name]);
+  privateKeys.set(name, known);
+  return known;
+}
+
+export function publicKey(name: KeyName): KeyObject {
+  return createPublicKey(privateKey(name));
+}
+
+/** SubjectPublicKeyInfo, DER. */
+export function spki(name: KeyName): Uint8Array {
+  return new Uint8Array(publicKey(name).export({ format: 'der', type: 'spki' }));
+}
+
+export interface CertificateSpec {
+  readonly name: string;
+  readonly key: KeyName;
+  /** Default: itself. */
+  readonly issuer?: { readonly certificate: Certificate; readonly key: KeyName };
+  readonly notBefore?: string;
+  readonly notAfter?: string;
+  readonly authority?: boolean;
+  /** Of basic constraints. */
+  readonly pathLength?: number;
+  /** The first octet of the key usage bits. */
+  readonly keyUsage?: number;
+  readonly extendedKeyUsage?: string;
+}
+
+export const keyUsageBits = {
+  digitalSignature: 0x80,
+  keyEncipherment: 0x20,
+  keyAgreement: 0x08,
+  keyCertSign: 0x04,
+} as const;
+
+export function makeCertificate(spec: CertificateSpec): Certificate {
+  const { authority = false, pathLength, keyUsage, extendedKeyUsage, issuer } = spec;
+  const constraints = authority
+    ? derSequence(derBoolean(true), ...(pathLength === undefined ? [] : [derInteger(pathLength)]))
+    : derSequence();
+  const plan = planCertificate({
+    commonName: spec.name,
+    ...(issuer !== undefined && { issuer: { name: issuer.certificate.subject, keyKind: 'ec' } }),
+    serial: Uint8Array.of(1, spec.name.length),
+    notBefore: Date.parse(spec.notBefore ?? '2026-01-01T00:00:00Z'),
+    notAfter: Date.parse(spec.notAfter ?? '2056-01-01T00:00:00Z'),
+    publicKey: spki(spec.key),
+    keyKind: 'ec',
+    digestAlgorithm: 'sha256',
+    extensions: [
+      { oid: extensionOids.basicConstraints, critical: true, value: constraints },
+      ...(keyUsage === undefined
+        ? []
+        : [
+            {
+              oid: extensionOids.keyUsage,
+              critical: true,
+              value: Uint8Array.of(3, 2, trailingZeros(keyUsage), keyUsage),
+            },
+          ]),
+      ...(extendedKeyUsage === undefined
+        ? []
+        : [
+            {
+              oid: extensionOids.extendedKeyUsage,
+              critical: false,
+              value: derSequence(derOid(extendedKeyUsage)),
+            },
+          ]),
+    ],
+  });
+  return parseCertificate(plan.finish(sign('sha256', plan.toSign, privateKey(issuer?.key ?? spec.key))));
+}
+
+function trailingZeros(octet: number): number {
+  return octet === 0 ? 0 : 31 - Math.clz32(octet & -octet);
+}
