@@ -8,6 +8,25 @@ export type { Located, ReadDocument, SchemaNode } from './definition/index.ts';
 export { openFileSource } from './files/source.ts';
 export type { FileSource } from './files/source.ts';
 export { defaultCacheFolder } from './packages/index.ts';
+export {
+  calculatePcr11,
+  isMeasuredSection,
+  measuredSections,
+  phasePaths,
+  predictMeasurements,
+  referenceValuesName,
+  releaseMeasurements,
+  sectionsFromBytes,
+  sectionsOfUki,
+  ukiEvents,
+} from './measure/index.ts';
+export type {
+  MeasuredSection,
+  Pcr11Value,
+  PredictOptions,
+  ReleaseMeasurementOptions,
+  SectionContent,
+} from './measure/index.ts';
 export { openRelease } from './release/folder.ts';
 export type { ReleaseFolder } from './release/folder.ts';
 export { formatVerity, verifyVerity } from './verity/index.ts';

@@ -19,3 +19,5 @@ export type { ServerCertificateOptions } from './server-certificate.ts';
 export { signDsse } from './sign-dsse.ts';
 export { signPe } from './sign-pe.ts';
 export { signIpePolicy, signRootHash } from './sign-kernel.ts';
+export { signPcrPolicy } from './sign-pcr.ts';
+export type { SignPcrPolicyOptions } from './sign-pcr.ts';

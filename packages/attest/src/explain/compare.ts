@@ -157,8 +157,8 @@ function knownEvent(found: FoundEvent, known: readonly ReferenceValues[]): Known
 
 /** What a person can act on first: texts, then what was handed in from outside, then keys, then plain digests. */
 function rank({ text, pcr, kind, found }: Difference): number {
-  if (text !== undefined) return pcr === 7 ? 1 : 0;
-  if (kind === 'unexpected' && found?.text !== undefined) return 2;
+  if (text !== undefined) return (pcr === 7 ? 2 : 0) + (pcr === 9 ? 1 : 0);
+  if (kind === 'unexpected' && found?.text !== undefined) return 3;
   const order = [12, 13, 14, 7, 11, 9, 4, 8, 15];
-  return 3 + (order.includes(pcr) ? order.indexOf(pcr) : order.length);
+  return 4 + (order.includes(pcr) ? order.indexOf(pcr) : order.length);
 }

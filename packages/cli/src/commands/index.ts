@@ -92,6 +92,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./uki-inspect.ts')).ukiInspect,
   },
   {
+    path: ['uki', 'measure'],
+    summary: 'the PCRs of a machine that starts this boot image, phase by phase; signed policies',
+    load: async () => (await import('./uki-measure.ts')).ukiMeasure,
+  },
+  {
     path: ['ipe', 'check'],
     summary: 'is this IPE policy what the kernel accepts, and what you meant?',
     load: async () => (await import('./ipe-check.ts')).ipeCheck,

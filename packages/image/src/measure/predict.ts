@@ -57,3 +57,34 @@ export function predictMeasurements(options: PredictOptions): ReferenceValues {
   pcrs.sort((a, b) => a.pcr - b.pcr);
   return { name, version, bank, pcrs, firmware: firmwareRules };
 }
+
+export interface UkiMeasurement {
+  readonly pcr4: readonly MeasuredEvent[];
+  readonly pcr9: readonly MeasuredEvent[];
+  readonly pcr11: readonly MeasuredEvent[];
+  /** After firmware, lower-case hex. PCR 4 and 9 do not change any more. */
+  readonly values: { readonly pcr4: string; readonly pcr9: string };
+}
+
+export interface MeasuredEvent extends Pick<ExpectedEvent, 'type' | 'digest' | 'what' | 'source'> {
+  readonly pcr: number;
+}
+
+/** What a boot image alone decides, in the bank sha256. @throws as predictMeasurements */
+export function ukiEvents(uki: ByteSource): UkiMeasurement {
+  const bank = 'sha256';
+  const image = parsePe(uki);
+  const events = {
+    4: bootLoaderEvents(image, bank),
+    9: kernelEvents(image, bank),
+    11: sectionEvents(readMeasuredSections(image), { bank }),
+  } as const;
+  const of = (pcr: 4 | 9 | 11): readonly MeasuredEvent[] =>
+    events[pcr].map(({ type, digest, what, source }) => ({ pcr, type, digest, what, source }));
+  return {
+    pcr4: of(4),
+    pcr9: of(9),
+    pcr11: of(11),
+    values: { pcr4: phaseValues(events[4], bank).firmware, pcr9: phaseValues(events[9], bank).firmware },
+  };
+}
