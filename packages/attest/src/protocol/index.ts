@@ -2,7 +2,7 @@
 
 export { base64, nodeId, pcrValues, sha256Hex, time, word } from './fields.ts';
 export { limits } from './limits.ts';
-export { activationPath, paths, secretPath } from './paths.ts';
+export { activationPath, endpointFile, paths, secretPath, tokenFile } from './paths.ts';
 export { reasonCodes, refusalSchema } from './reasons.ts';
 export type { ReasonCode, Refusal } from './reasons.ts';
 export {

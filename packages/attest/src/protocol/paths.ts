@@ -20,6 +20,10 @@ export const paths = {
   metrics: '/metrics',
 } as const;
 
+/** In the state folder, for operators' commands on the same machine: where the verifier is, and a token. */
+export const endpointFile = 'endpoint.json';
+export const tokenFile = 'operator.token';
+
 export function activationPath(enrolment: string): string {
   return `${paths.enrolments}/${encodeURIComponent(enrolment)}/activation`;
 }

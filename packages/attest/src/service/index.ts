@@ -2,7 +2,7 @@ export { ServiceError } from './error.ts';
 export type { ServiceErrorCode } from './error.ts';
 export { startVerifier } from './verifier.ts';
 export type { Verifier, VerifierOptions } from './verifier.ts';
-export { endpointFile, readIdentity, serveVerifier, tokenFile } from './serve.ts';
+export { readIdentity, serveVerifier } from './serve.ts';
 export type { ServedVerifier, ServeOptions } from './serve.ts';
 export { defaultLimits } from './context.ts';
 export type { LogLine, ServiceLimits, VerifierContext } from './context.ts';

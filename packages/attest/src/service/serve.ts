@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { encodePem } from '@osguard/formats/x509';
 import { loadKeyring } from '@osguard/keys';
 import type { Keyring } from '@osguard/keys';
+import { endpointFile, tokenFile } from '../protocol/index.ts';
 import { ServiceError } from './error.ts';
 import { createToken } from './operators.ts';
 import { setSecret } from './secrets.ts';
@@ -47,10 +48,6 @@ export interface ServedVerifier extends Verifier {
   /** Reads the policy file again. */
   reload(): Promise<void>;
 }
-
-/** What operators' commands on the same machine read: where the verifier is and whom to trust there. */
-export const endpointFile = 'endpoint.json';
-export const tokenFile = 'operator.token';
 
 /** @throws KeysError, ServiceError, StoreError, AttestError, DiagnosticsError */
 export async function serveVerifier(options: ServeOptions): Promise<ServedVerifier> {
