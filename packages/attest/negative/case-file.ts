@@ -58,7 +58,7 @@ export interface CaseContext {
   }[];
 }
 
-export function writeContext({ context, releases }: Settled): CaseContext {
+export function writeContext({ context, releases }: Pick<Settled, 'context' | 'releases'>): CaseContext {
   const { node, nonce, channelKey, policy, now } = context;
   return {
     now: iso(now),

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { checkIds, encodeEvidence, judgeEnrolment, verifyEvidence } from '@osguard/attest';
+import { checkIds, encodeEvidence, judgeEnrolment, parseEvidence, verifyEvidence } from '@osguard/attest';
 import type { CheckId, Verdict, VerifyContext } from '@osguard/attest';
 import { parseCertificate } from '@osguard/formats/x509';
 import type { CaseFile } from '../negative/case-file.ts';
@@ -58,6 +58,20 @@ test('the good story is trusted, made now and as published', () => {
       'every check is made, in the documented order',
     );
     assert.equal(last?.version, '1.1');
+  }
+});
+
+test('a real boot, quoted by a real TPM, is trusted', () => {
+  const recorded = readJson('recorded.json') as CaseFile;
+  const { bytes, context } = readCase(recorded, recorded);
+  const { verdict, checks, release } = verifyEvidence(bytes, context);
+  assert.equal(verdict, 'trusted', JSON.stringify(checks.filter(({ ok }) => !ok)));
+  assert.equal(release?.name, context.releases[0]?.manifest.name);
+  // Its PCR values and none other: each changed digit is seen.
+  const { pcrs, ...rest } = parseEvidence(bytes);
+  for (const [pcr, value] of pcrs) {
+    const lie = new Map([...pcrs, [pcr, value.replace(/^./, value.startsWith('0') ? '1' : '0')]]);
+    assert.equal(verifyEvidence({ ...rest, pcrs: lie }, context).reason, 'pcr-digest');
   }
 });
 
