@@ -25,11 +25,6 @@ export interface Figure {
   readonly measure: (bench: Bench) => Promise<Measurement>;
 }
 
-/** Thrown by {@link Figure.measure} when this machine cannot give the number: the figure is reported as not met. */
-export class NotHere extends Error {
-  override readonly name = 'NotHere';
-}
-
 /** A file `bench/<group>/<name>.ts` exports `figures`, an array of these. */
 export function defineFigure(figure: Figure): Figure {
   return figure;

@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, statfsSync } from 'node:fs';
 import { freemem } from 'node:os';
 import { join } from 'node:path';
-import { NotHere } from './figure.ts';
+import { NotHere } from './not-here.ts';
 
 export interface Command {
   readonly argv: readonly [string, ...string[]];
@@ -50,6 +50,8 @@ export interface Bench {
   scratch(bytes: number): string;
   /** Path of a tool. @throws NotHere */
   tool(name: string): string;
+  /** Whoever repeats things without this bench's help does each only one time. */
+  readonly singly: boolean;
   /** One command, one time. */
   once(command: Command): Promise<Sample>;
   /** One command several times after one that does not count; medians of each number. */
@@ -63,7 +65,12 @@ const worthALine = 5;
 
 const tmpfsMagic = 0x0102_1994;
 
-export function createBench(root: string): Bench & Disposable {
+export interface BenchOptions {
+  /** Everything one time and nothing before it: shows that a figure can be measured, not what it is. */
+  readonly once?: boolean;
+}
+
+export function createBench(root: string, { once = false }: BenchOptions = {}): Bench & Disposable {
   const folders: string[] = [];
   const compiled = mkdtempSync(join(memoryFolder(1024 * 1024), 'osguard-bench-code-'));
   folders.push(compiled);
@@ -77,14 +84,18 @@ export function createBench(root: string): Bench & Disposable {
       return path;
     },
     tool: findTool,
+    singly: once,
     once: run,
-    async median(command, rounds = 7) {
-      await run(command);
+    async median(command, given = 7) {
+      const rounds = once ? 1 : given;
+      if (!once) await run(command);
       const samples: Sample[] = [];
       for (let round = 0; round < rounds; round += 1) samples.push(await run(command));
       return medianOf(samples);
     },
-    async pairs({ ours, peer, rounds = 7, warmUps = 1 }) {
+    async pairs({ ours, peer, rounds: given = 7, warmUps: before = 1 }) {
+      const rounds = once ? 1 : given;
+      const warmUps = once ? 0 : before;
       const samples: { ours: Sample; peer: Sample }[] = [];
       for (let round = 0; round < rounds + warmUps; round += 1) {
         const pair = { ours: await run(ours), peer: await run(peer) };

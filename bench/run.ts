@@ -1,10 +1,10 @@
-/** `npm run bench [-- GROUP… | FIGURE…] [--json]`: see bench/README.md. */
+/** `npm run bench [-- GROUP… | FIGURE…] [--json] [--once]`: see bench/README.md. */
 
 import { globSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, totalmem } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import type { Figure, Measurement, Target } from './figure.ts';
-import { NotHere } from './figure.ts';
+import { NotHere } from './not-here.ts';
 import type { Bench } from './measure.ts';
 import { createBench } from './measure.ts';
 
@@ -98,7 +98,8 @@ function line(result: Result): string {
 const root = join(import.meta.dirname, '..');
 const words = process.argv.slice(2);
 const json = words.includes('--json');
-const wanted = words.filter((word) => word !== '--json');
+const once = words.includes('--once');
+const wanted = words.filter((word) => word !== '--json' && word !== '--once');
 const files = globSync('*/*.ts', { cwd: import.meta.dirname }).sort();
 const found: { group: string; figure: Figure }[] = [];
 for (const file of files) {
@@ -119,7 +120,7 @@ if (unknown.length > 0) {
 }
 
 const results: Result[] = [];
-using bench = createBench(root);
+using bench = createBench(root, { once });
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
     bench[Symbol.dispose]();

@@ -11,9 +11,26 @@ export interface Variant {
   readonly packages?: readonly string[];
   /** Text of a file below /etc. */
   readonly text?: string;
+  /** Once multi-user.target is reached, the console is told how long that took: {@link announceUnit}. */
+  readonly announce?: true;
   /** A file beside the definition that becomes a file of /usr, and the room it needs. */
   readonly big?: { readonly name: string; readonly room: string };
 }
+
+/** Says on the console what the start took; while systemd is not done, systemd-analyze fails and is asked again. */
+export const announceUnit = `[Unit]
+After=multi-user.target
+
+[Service]
+Type=exec
+ExecStart=/usr/bin/systemd-analyze time
+Restart=on-failure
+RestartSec=200ms
+StandardOutput=journal+console
+
+[Install]
+WantedBy=multi-user.target
+`;
 
 export interface Lab {
   readonly folder: string;
@@ -95,7 +112,7 @@ interface DefinitionPlace {
 }
 
 function writeDefinition(root: string, { path, variant }: DefinitionPlace): string {
-  const { packages = [], text, big } = variant;
+  const { packages = [], text, big, announce } = variant;
   const edits: readonly (readonly [RegExp, string])[] = [
     [/^packages: \[\]$/m, `packages: [${packages.join(', ')}]`],
     ...(big === undefined ? [] : [[/^  usr: \d+ MiB$/m, `  usr: ${big.room}`] as const]),
@@ -109,6 +126,12 @@ function writeDefinition(root: string, { path, variant }: DefinitionPlace): stri
   const files = [
     ...(text === undefined ? [] : [`  - path: /etc/bench\n    content: ${JSON.stringify(text)}\n`]),
     ...(big === undefined ? [] : [`  - path: /usr/share/bench\n    source: ${big.name}\n`]),
+    ...(announce === undefined
+      ? []
+      : [
+          `  - path: /etc/systemd/system/bench.service\n    content: ${JSON.stringify(announceUnit)}\n`,
+          `units:\n  enable: [bench.service]\n`,
+        ]),
   ];
   if (files.length > 0) definition += `\nfiles:\n${files.join('')}`;
   writeFileSync(path, definition);

@@ -8,7 +8,7 @@ import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:f
 import { join } from 'node:path';
 import type { Mirror } from '@osguard/machine';
 import { findMirrors, networkSettings, readAptFacts } from '@osguard/machine';
-import { NotHere } from '../figure.ts';
+import { NotHere } from '../not-here.ts';
 
 const suite = 'trixie';
 

@@ -4,12 +4,12 @@
  * and no manifest, and it is not asked for them. What it writes lies on a file system in memory, as ours does.
  */
 
-import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { cacheFolder } from '@osguard/machine';
-import { NotHere } from '../figure.ts';
+import { NotHere } from '../not-here.ts';
 import type { Bench, Command } from '../measure.ts';
-import { lockedPackages, openLab } from './_lab.ts';
+import { announceUnit, lockedPackages, openLab } from './_lab.ts';
 import { ensureMkosi, peerSources } from './_mkosi-tree.ts';
 
 export interface Peer {
@@ -20,6 +20,11 @@ export interface Peer {
   /** Forgets what `Incremental=yes` has kept; packages stay. */
   forget(): void;
   build(options?: { readonly incremental?: boolean }): Command;
+  /**
+   * The same packages with nothing that protects: a writable ext4 root, no dm-verity, IPE, SELinux or Secure Boot. The
+   * disk lies at `path` after the build.
+   */
+  plain(): { readonly build: Command; readonly path: string };
 }
 
 export type MaybePeer = Peer | { readonly missing: string };
@@ -49,11 +54,12 @@ cp -L /etc/resolv.conf "$tree/etc/resolv.conf" 2>/dev/null || :
 exec chroot "$tree" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 TMPDIR=/bench/tmp "$@"
 `;
 
-const mkosi: readonly string[] = [
+/** @param name Of the folder with the configuration; the output gets one of its own. */
+const mkosi = (name: 'host' | 'plain'): readonly string[] => [
   'mkosi',
-  '--directory=/bench/host',
+  `--directory=/bench/${name}`,
   '--force',
-  '--output-directory=/bench/out',
+  `--output-directory=/bench/out-${name}`,
   '--workspace-directory=/bench/workspace',
   '--cache-directory=/bench/cache',
   '--package-cache-dir=/bench/packages',
@@ -69,10 +75,20 @@ async function makePeer(bench: Bench): Promise<MaybePeer> {
     mkdirSync(dirname(within(name)), { recursive: true });
     writeFileSync(within(name), text);
   };
-  for (const made of ['host', 'out', 'tmp', 'cache', 'packages', 'workspace']) mkdirSync(within(made));
+  for (const made of ['out-host', 'out-plain', 'tmp', 'cache', 'packages', 'workspace']) {
+    mkdirSync(within(made));
+  }
   const { sources, settings } = await peerSources();
-  write('host/mkosi.sandbox/etc/apt/sources.list.d/mkosi.sources', sources);
-  write('host/mkosi.sandbox/etc/apt/apt.conf.d/90-machine', settings);
+  for (const name of ['host', 'plain']) {
+    write(`${name}/mkosi.sandbox/etc/apt/sources.list.d/mkosi.sources`, sources);
+    write(`${name}/mkosi.sandbox/etc/apt/apt.conf.d/90-machine`, settings);
+  }
+  write('plain/mkosi.conf', plainConfiguration(locked));
+  for (const [name, text] of Object.entries(plainPartitions)) write(`plain/mkosi.repart/${name}.conf`, text);
+  const units = 'plain/mkosi.extra/etc/systemd/system';
+  write(`${units}/bench.service`, announceUnit);
+  mkdirSync(within(`${units}/multi-user.target.wants`));
+  symlinkSync('../bench.service', within(`${units}/multi-user.target.wants/bench.service`));
   cpSync(lab.keys, within('keys'), { recursive: true });
   for (const [name, text] of Object.entries(partitions)) write(`host/mkosi.repart/${name}.conf`, text);
   const configure: Peer['configure'] = ({ packages = [], text }) => {
@@ -90,12 +106,23 @@ async function makePeer(bench: Bench): Promise<MaybePeer> {
       mkdirSync(within('cache'));
     },
     build: ({ incremental = false } = {}) => ({
-      argv: ['unshare', ...namespace, ...mkosi, `--incremental=${incremental ? 'yes' : 'no'}`, 'build'],
+      argv: [
+        'unshare',
+        ...namespace,
+        ...mkosi('host'),
+        `--incremental=${incremental ? 'yes' : 'no'}`,
+        'build',
+      ],
+    }),
+    plain: () => ({
+      build: { argv: ['unshare', ...namespace, ...mkosi('plain'), '--incremental=no', 'build'] },
+      path: within('out-plain/container-host.raw'),
     }),
   };
 }
 
-function configuration(packages: readonly string[]): string {
+/** What both have in common. */
+function common(packages: readonly string[]): string {
   return `[Distribution]
 Distribution=debian
 Release=trixie
@@ -109,9 +136,13 @@ ManifestFormat=
 Bootable=yes
 Bootloader=uki
 WithDocs=no
-KernelCommandLine=root=tmpfs rootfstype=tmpfs
 Packages=
-${packages.map((name) => `    ${name}\n`).join('')}
+${packages.map((name) => `    ${name}\n`).join('')}`;
+}
+
+function configuration(packages: readonly string[]): string {
+  return `${common(packages)}KernelCommandLine=root=tmpfs rootfstype=tmpfs
+
 [Validation]
 SecureBoot=yes
 SecureBootAutoEnroll=no
@@ -122,6 +153,35 @@ VerityKey=/bench/keys/usr.key
 VerityCertificate=/bench/keys/usr.crt
 `;
 }
+
+/** The console as ours, and nobody is asked anything at the first boot. */
+function plainConfiguration(packages: readonly string[]): string {
+  const line = 'rw selinux=0 systemd.firstboot=no systemd.show_status=auto loglevel=6 console=ttyS0,115200';
+  return `${common(packages)}KernelCommandLine=${line}
+
+[Validation]
+SecureBoot=no
+Verity=no
+`;
+}
+
+const plainPartitions: Readonly<Record<string, string>> = {
+  '00-esp': `[Partition]
+Type=esp
+Format=vfat
+CopyFiles=/boot:/
+CopyFiles=/efi:/
+SizeMinBytes=128M
+SizeMaxBytes=128M
+`,
+  '10-root': `[Partition]
+Type=root
+Format=ext4
+CopyFiles=/
+SizeMinBytes=1536M
+SizeMaxBytes=1536M
+`,
+};
 
 const partitions: Readonly<Record<string, string>> = {
   '00-esp': `[Partition]
