@@ -41,7 +41,9 @@ systemd-cryptsetup and systemd-creds unseal with.`,
     }
     const { calculatePcr11, openFileSource, phasePaths, sectionsOfUki, ukiEvents } =
       await import('@osguard/image');
-    const paths = phase.length === 0 ? phasePaths : phase.map(parsePath);
+    // What opens before the first phase would open for whoever is handed the machine there: signed only when asked for.
+    const usual = sign === undefined ? phasePaths : phasePaths.filter((path) => path !== '');
+    const paths = phase.length === 0 ? usual : phase.map(parsePath);
     using source = openFileSource(file);
     const wanted: readonly Bank[] = bank === undefined ? banks : [bank];
     const measured = parsing(file, () => {
