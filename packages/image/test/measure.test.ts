@@ -8,6 +8,7 @@ import { encodePcrSignatures } from '@osguard/formats/pcr-signature';
 import { encodePem } from '@osguard/formats/x509';
 import { phaseValues } from '@osguard/formats/reference-values';
 import { initKeys, loadKeyring, signPcrPolicy } from '@osguard/keys';
+import { sectionEvents } from '../src/measure/uki-sections.ts';
 import {
   calculatePcr11,
   isMeasuredSection,
@@ -41,31 +42,45 @@ if (found === undefined) test('PCR 11 of public projects', { skip: noVectors });
 
 for (const { id, input, expected } of rows) {
   test(`vector ${id}`, () => {
+    if (isList(input.sections)) return checkDigests(input.sections, expected.value ?? '');
     const parts = new Map<MeasuredSection, Uint8Array>();
-    const given = Array.isArray(input.sections) ? input.sections : Object.entries(input.sections);
-    for (const [key, content] of given as readonly (readonly [string, string])[]) {
-      const name = key.startsWith('.') ? key : `.${key}`;
-      // Binary contents are given in hex, line ends of the upstream test as two characters.
-      const bytes = /^(?:[0-9a-f]{2}){32}$/.test(content)
-        ? Buffer.from(content, 'hex')
-        : Buffer.from(content.replaceAll('\\n', '\n'));
-      if (isMeasuredSection(name)) parts.set(name, bytes);
+    for (const [key, content] of Object.entries(input.sections)) {
+      const name = `.${key}`;
+      assert.ok(isMeasuredSection(name), name);
+      // The test of systemd spells line ends as two characters.
+      parts.set(name, Buffer.from(content.replaceAll('\\n', '\n')));
     }
     const phases = input.phases?.join(':') ?? input.phase ?? '';
-    const path = phases === ':' ? '' : phases;
     const values = {
       ...expected.values,
       ...expected.derived?.values,
-      ...(expected.value !== undefined && { sha256: expected.value }),
       ...(expected.derived?.pcr11 !== undefined && { sha256: expected.derived.pcr11 }),
     };
     assert.notDeepEqual(values, {});
     for (const [bank, value] of Object.entries(values)) {
       assert.ok(isPcrBank(bank));
-      const [got] = calculatePcr11(sectionsFromBytes(parts), { bank, paths: [path] });
+      const paths = [phases === ':' ? '' : phases];
+      const [got] = calculatePcr11(sectionsFromBytes(parts), { bank, paths });
       assert.equal(got?.value, value, bank);
     }
   });
+}
+
+type Digests = readonly (readonly [string, string])[];
+
+function isList(sections: Row['input']['sections']): sections is Digests {
+  return Array.isArray(sections);
+}
+
+/** Contents are given by their digests; sections that are not measured are left out. */
+function checkDigests(sections: Digests, value: string): void {
+  const given = new Map(sections);
+  const parts = [...given.keys()].filter(isMeasuredSection).map((name) => [name, new Uint8Array()] as const);
+  const events = sectionEvents(sectionsFromBytes(new Map(parts)), { bank: 'sha256' }).map((event) => {
+    const name = event.source.split(' ').at(-1) ?? '';
+    return event.what.startsWith('content') ? { ...event, digest: given.get(name) ?? '' } : event;
+  });
+  assert.equal(phaseValues(events, 'sha256').ready, value);
 }
 
 test(
@@ -111,9 +126,8 @@ test('sections of a UKI are measured as the files they were made from', () => {
   const uki = smallUki();
   const own = parsePe(uki).sections.map(({ name }) => name);
   assert.ok(own.includes('.linux'));
-  const fromFiles = new Map(
-    Object.entries(parts).filter((each): each is [MeasuredSection, Buffer] => isMeasuredSection(each[0])),
-  );
+  const fromFiles = new Map<MeasuredSection, Uint8Array>();
+  for (const [name, bytes] of Object.entries(parts)) if (isMeasuredSection(name)) fromFiles.set(name, bytes);
   for (const bank of ['sha256', 'sha512'] as const) {
     assert.deepEqual(
       calculatePcr11(sectionsOfUki(uki), { bank }),
@@ -128,7 +142,7 @@ describe(
   'systemd-measure',
   { skip: systemdMeasure === undefined && 'systemd-measure is not on this machine' },
   () => {
-    test('calculates and signs the same', async () => {
+    test('calculates and signs the same', async (t) => {
       using folder = scratch('measure');
       await initKeys(folder.file('keys'), { roles: ['measure'] });
       const keyring = await loadKeyring(folder.file('keys'));
@@ -158,6 +172,9 @@ describe(
         ...files,
         ...phases,
       ]);
+      if (signed?.status !== 0 && /tpm|tcti/i.test(signed?.stderr ?? '')) {
+        return t.skip('this systemd-measure calculated the same, but signs only beside a TPM');
+      }
       assert.equal(signed?.status, 0, signed?.stderr);
       const signer = await keyring.signer('measure');
       const entries = await Promise.all(
