@@ -8,8 +8,10 @@ import { judge, noJudge, scratch } from '@osguard/testkit';
 
 import { readElfDynamic } from '../src/initrd/elf.ts';
 import { guardProgram, libraryClosure, moduleClosure } from '../src/initrd/index.ts';
-import type { SourceNode, SourceTree } from '../src/initrd/source.ts';
+import type { SourceTree } from '../src/initrd/source.ts';
 import { resolveNode } from '../src/initrd/source.ts';
+import { BodyReader, RootTree } from '../src/tree/index.ts';
+import { sourceTreeOf } from '../src/tree/source-tree.ts';
 
 const source = join(import.meta.dirname, '../src/initrd/guard.s');
 
@@ -77,24 +79,13 @@ test('ELF: what is not one, is cut or points outside is refused with its offset'
 
 /** Text is body; `-> target` a link. */
 function treeOf(files: Readonly<Record<string, string | Uint8Array>>): SourceTree {
-  const nodes = new Map<string, SourceNode>();
-  const folder = (path: string): void => {
-    if (path === '' || nodes.has(path)) return;
-    nodes.set(path, { path, type: 'directory', mode: 0o755, body: () => new Uint8Array() });
-    folder(path.split('/').slice(0, -1).join('/'));
-  };
+  const tree = new RootTree();
   for (const [path, content] of Object.entries(files)) {
-    folder(path.split('/').slice(0, -1).join('/'));
-    const target = typeof content === 'string' && content.startsWith('-> ') ? content.slice(3) : undefined;
-    nodes.set(path, {
-      path,
-      type: target === undefined ? 'file' : 'symlink',
-      mode: 0o644,
-      target,
-      body: () => Buffer.from(content),
-    });
+    const isLink = typeof content === 'string' && content.startsWith('-> ');
+    if (isLink) tree.putLink(path, content.slice(3));
+    else tree.putFile(path, content);
   }
-  return { get: (path) => nodes.get(path), names: () => [] };
+  return sourceTreeOf(tree, new BodyReader());
 }
 
 test('links are followed in every component, and loops end', () => {

@@ -13,7 +13,6 @@ import {
   unitsPerEntry,
 } from './names.ts';
 import { encodeFatTime } from './time.ts';
-import type { FatFile } from './write.ts';
 
 export const entrySize = 32;
 /** Bits of the attribute byte that matter here. */
@@ -22,6 +21,15 @@ export const longNameAttribute = 0x0f;
 /** The specification's limit of a folder: 65,536 entries. Bytes. */
 export const maxDirectorySize = 2_097_152;
 const maxFileSize = 0xffff_ffff;
+
+export interface FatFile {
+  /** Slash-separated, relative: `EFI/BOOT/BOOTX64.EFI`. Folders on the way are made. */
+  readonly path: string;
+  /** Absent makes an empty folder. At most 4 GiB - 1. */
+  readonly body?: ByteSource;
+  /** Seconds since 1970 UTC; the volume's time when absent. */
+  readonly mtime?: number;
+}
 
 export interface TreeFile {
   readonly body: ByteSource;

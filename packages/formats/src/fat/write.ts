@@ -7,18 +7,9 @@ import type { ByteSource, Segment } from '../bytes/index.ts';
 import { FormatError, sourceOf } from '../bytes/index.ts';
 import type { FatGeometry } from './boot-sector.ts';
 import { backupBootSector, encodeBootSector, encodeFsInfo, fatRegions } from './boot-sector.ts';
-import type { TreeDirectory, TreeFile } from './tree.ts';
+import type { FatFile, TreeDirectory, TreeFile } from './tree.ts';
 import { buildTree, directorySize, encodeDirectory } from './tree.ts';
 import { chooseGeometry } from './geometry.ts';
-
-export interface FatFile {
-  /** Slash-separated, relative: `EFI/BOOT/BOOTX64.EFI`. Folders on the way are made. */
-  readonly path: string;
-  /** Absent makes an empty folder. At most 4 GiB - 1. */
-  readonly body?: ByteSource;
-  /** Seconds since 1970 UTC; the volume's time when absent. */
-  readonly mtime?: number;
-}
 
 export interface WriteFatOptions {
   /** Bytes of the volume: all of its partition. */

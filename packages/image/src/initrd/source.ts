@@ -14,38 +14,16 @@ export interface SourceNode {
 
 export interface SourceTree {
   get(path: string): SourceNode | undefined;
+  /** The path this one leads to when links are followed in every component, or undefined. */
+  resolve(path: string): string | undefined;
   /** Names in a directory, in any order; empty when there is none. */
   names(directory: string): readonly string[];
 }
 
-const MAX_LINKS = 32;
-
 /** Follows symbolic links in every component; undefined when something is missing on the way. */
 export function resolveNode(tree: SourceTree, path: string): SourceNode | undefined {
-  let pending = path.split('/').filter((part) => part !== '');
-  let done: string[] = [];
-  let links = 0;
-  while (pending.length > 0) {
-    const [part = '', ...rest] = pending;
-    pending = rest;
-    if (part === '.') continue;
-    if (part === '..') {
-      done.pop();
-      continue;
-    }
-    const node = tree.get([...done, part].join('/'));
-    if (node === undefined) return undefined;
-    if (node.type !== 'symlink') {
-      done.push(part);
-      continue;
-    }
-    links += 1;
-    if (links > MAX_LINKS) return undefined;
-    const target = node.target ?? '';
-    if (target.startsWith('/')) done = [];
-    pending = [...target.split('/').filter((step) => step !== ''), ...pending];
-  }
-  return tree.get(done.join('/'));
+  const resolved = tree.resolve(path);
+  return resolved === undefined ? undefined : tree.get(resolved);
 }
 
 /** The regular file at `path`, links followed; an error that names what wanted it when there is none. */

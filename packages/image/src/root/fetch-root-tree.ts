@@ -17,7 +17,7 @@ import type { RootTree } from '../tree/index.ts';
 import { rootContents } from './contents.ts';
 import { readControl } from './deb.ts';
 import { loadTree } from './load-tree.ts';
-import type { NamespaceStage } from './namespace.ts';
+import type { NamespaceStage } from './namespace-job.ts';
 import { runInNamespace } from './namespace.ts';
 import { normalizeTree } from './normalize.ts';
 import type { InstallPlan, PlannedInstall } from './plan.ts';

@@ -3,7 +3,7 @@
  * the root; the inner one runs inside the root and is dpkg with what it needs around it.
  */
 
-import type { NamespaceJob, NamespaceStage } from './namespace.ts';
+import type { NamespaceJob, NamespaceStage } from './namespace-job.ts';
 import type { InstallPlan } from './plan.ts';
 
 /** Below the root while it is being installed, and gone afterwards. */

@@ -8,6 +8,7 @@ import type { RootTree } from './root-tree.ts';
 export function sourceTreeOf(tree: RootTree, bodies: BodyReader): SourceTree {
   return {
     names: (directory) => tree.names(directory),
+    resolve: (path) => tree.resolve(path),
     get(path) {
       const node = tree.get(path);
       if (node === undefined) return undefined;
