@@ -3,7 +3,7 @@
  * handed out as segments, so that a large body goes from its source to the disk without being copied.
  */
 
-import type { ByteSource, Segment } from '../bytes/index.ts';
+import type { Segment } from '../bytes/index.ts';
 import { FormatError, sourceOf } from '../bytes/index.ts';
 import type { FatGeometry } from './boot-sector.ts';
 import { backupBootSector, encodeBootSector, encodeFsInfo, fatRegions } from './boot-sector.ts';

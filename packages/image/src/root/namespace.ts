@@ -14,7 +14,7 @@ import { createTarReader } from '@osguard/formats/tar';
 
 import { ImageError } from '../error.ts';
 import { ended, lines, toolEnvironment, toolFailed } from '../process/run.ts';
-import type { NamespaceJob } from './namespace-job.ts';
+import type { NamespaceJob, NamespaceStage } from './namespace-job.ts';
 import { firstDescriptor, namespaceScript } from './script.ts';
 
 const hint = 'sudo apt-get install mmdebstrap uidmap';
