@@ -14,7 +14,7 @@ import {
   setVariables,
 } from '@osguard/formats/efi';
 import type { StoredVariable } from '@osguard/formats/efi';
-import { blankVariableStore, installedFile, judge, scratch } from '@osguard/testkit';
+import { blankVariableStore, installedFile, judge, noJudge, scratch } from '@osguard/testkit';
 import { makeSigner } from './test-signer.ts';
 
 const owner = '11111111-2222-3333-4444-555555555555';
