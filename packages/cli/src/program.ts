@@ -1,6 +1,6 @@
 /** The commands as a commander program: parsing, help, suggestions. Nothing here runs a command or prints. */
 
-import { Argument, Command as Commander, Help, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command as Commander, InvalidArgumentError, Option } from 'commander';
 import type { Command, CommandEntry, Parameter } from './command.ts';
 
 /** Options of every command. */
@@ -29,6 +29,10 @@ const nouns: Readonly<Record<string, string>> = {
   verity: 'dm-verity hash trees and root hash signatures',
   uki: 'unified kernel images',
   ipe: 'the IPE policy language',
+  attest: 'the verifier: nodes prove what they booted',
+  'attest releases': 'which releases nodes may run',
+  'attest secrets': 'what trusted nodes are given',
+  'attest token': "operators' access to the verifier",
 };
 
 const footer = `
@@ -50,9 +54,11 @@ export function buildProgram(commands: readonly CommandEntry[], options: Program
     .option('--verbose', 'also show the lines of tools');
   const groups = new Map<string, Commander>();
   for (const entry of commands) {
-    const [noun = '', verb] = entry.path;
-    const parent = verb === undefined ? program : groupOf(groups, { program, noun, options });
-    const made = new Commander(verb ?? noun).summary(entry.summary).description(entry.summary);
+    let parent = program;
+    for (const [index, word] of entry.path.slice(0, -1).entries()) {
+      parent = groupOf(groups, { parent, path: entry.path.slice(0, index), word, options });
+    }
+    const made = new Commander(entry.path.at(-1)).summary(entry.summary).description(entry.summary);
     prepare(made, options);
     if (options.loaded?.entry === entry) fill(made, { program, command: options.loaded.command, options });
     parent.addCommand(made);
@@ -60,8 +66,7 @@ export function buildProgram(commands: readonly CommandEntry[], options: Program
   program.configureHelp({
     ...helpStyle,
     helpWidth: options.width,
-    visibleCommands: (command) =>
-      command === program ? leavesOf(program) : new Help().visibleCommands(command),
+    visibleCommands: leavesOf,
   });
   return program;
 }
@@ -69,15 +74,14 @@ export function buildProgram(commands: readonly CommandEntry[], options: Program
 const helpStyle = {
   showGlobalOptions: true,
   subcommandTerm: (command: Commander): string => {
-    const group = command.parent;
-    return group === null || group.parent === null ? command.name() : `${group.name()} ${command.name()}`;
+    const names: string[] = [];
+    for (let at: Commander = command; at.parent !== null; at = at.parent) names.unshift(at.name());
+    return names.join(' ');
   },
 };
 
-function leavesOf(program: Commander): Commander[] {
-  return program.commands.flatMap((command) =>
-    command.commands.length > 0 ? [...command.commands] : [command],
-  );
+function leavesOf(command: Commander): Commander[] {
+  return command.commands.flatMap((each) => (each.commands.length > 0 ? leavesOf(each) : [each]));
 }
 
 function prepare(command: Commander, options: ProgramOptions): void {
@@ -90,16 +94,22 @@ function prepare(command: Commander, options: ProgramOptions): void {
     .showSuggestionAfterError(true);
 }
 
-function groupOf(
-  groups: Map<string, Commander>,
-  { program, noun, options }: { program: Commander; noun: string; options: ProgramOptions },
-): Commander {
-  const known = groups.get(noun);
+interface GroupOptions {
+  readonly parent: Commander;
+  /** The words before. */
+  readonly path: readonly string[];
+  readonly word: string;
+  readonly options: ProgramOptions;
+}
+
+function groupOf(groups: Map<string, Commander>, { parent, path, word, options }: GroupOptions): Commander {
+  const key = [...path, word].join(' ');
+  const known = groups.get(key);
   if (known !== undefined) return known;
-  const group = new Commander(noun).description(nouns[noun] ?? noun);
+  const group = new Commander(word).description(nouns[key] ?? word);
   prepare(group, options);
-  groups.set(noun, group);
-  program.addCommand(group);
+  groups.set(key, group);
+  parent.addCommand(group);
   return group;
 }
 

@@ -87,11 +87,14 @@ async function usageError(
   error: CommanderError,
   { argv, commands }: { argv: readonly string[]; commands: readonly CommandEntry[] },
 ): Promise<UsageError> {
-  const [noun = '', verb] = argv.filter((word) => !word.startsWith('-'));
+  const words = argv.filter((word) => !word.startsWith('-'));
+  const [noun = '', verb] = words;
   // commander shows the help of a noun without verb as if it were an error.
   if (error.code === 'commander.help') {
-    const verbs = commands.filter(({ path }) => path[0] === noun).map(({ path }) => path[1]);
-    return new UsageError(`osguard ${noun} needs a verb: ${verbs.join(', ')}`, `osguard ${noun} --help`);
+    const begun = commands.filter(({ path }) => words.every((word, index) => path[index] === word));
+    const verbs = new Set(begun.map(({ path }) => path[words.length]));
+    const said = `osguard ${words.join(' ')}`;
+    return new UsageError(`${said} needs a verb: ${[...verbs].join(', ')}`, `${said} --help`);
   }
   const [first = '', ...rest] = error.message.replace(/^error: /, '').split('\n');
   const byCommander = /\(Did you mean (.*)\?\)/.exec(rest.join(' '))?.[1];

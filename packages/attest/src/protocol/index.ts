@@ -49,6 +49,14 @@ export {
   trustStates,
   verdictAnswerSchema,
   webhookInfoSchema,
+  nodeDoneSchema,
+  releasesAnswerSchema,
+  secretsAnswerSchema,
+  secretSetSchema,
+  secretRemovedSchema,
+  tokensAnswerSchema,
+  tokenMadeSchema,
+  removedSchema,
 } from './operators.ts';
 export type {
   ApplicantAnswer,

@@ -267,3 +267,31 @@ export const decisionsAnswerSchema: z.ZodType<DecisionsAnswer> = z.object({
   decisions: z.array(decisionAnswerSchema),
   head: z.object({ seq: z.int(), hash: sha256Hex }),
 });
+
+export const nodeDoneSchema: z.ZodType<{ readonly node: string }> = z.object({ node: nodeId });
+
+export const releasesAnswerSchema: z.ZodType<{ readonly releases: readonly ReleaseAnswer[] }> = z.object({
+  releases: z.array(releaseAnswerSchema),
+});
+
+export const secretsAnswerSchema: z.ZodType<{ readonly secrets: readonly SecretInfo[] }> = z.object({
+  secrets: z.array(secretInfoSchema),
+});
+
+export const secretSetSchema: z.ZodType<{ readonly name: string; readonly size: number }> = z.object({
+  name: word,
+  size: z.int(),
+});
+
+export const secretRemovedSchema: z.ZodType<{ readonly name: string }> = z.object({ name: word });
+
+export const tokensAnswerSchema: z.ZodType<{ readonly tokens: readonly TokenInfo[] }> = z.object({
+  tokens: z.array(tokenInfoSchema),
+});
+
+export const tokenMadeSchema: z.ZodType<{ readonly token: string; readonly info: TokenInfo }> = z.object({
+  token: z.string(),
+  info: tokenInfoSchema,
+});
+
+export const removedSchema: z.ZodType<{ readonly id: string }> = z.object({ id: z.string().max(64) });

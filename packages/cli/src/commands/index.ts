@@ -82,6 +82,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./layers-inspect.ts')).layersInspect,
   },
   {
+    path: ['layers', 'check'],
+    summary: 'which files of an image will not run on an enforcing host, and why',
+    load: async () => (await import('./layers-check.ts')).layersCheck,
+  },
+  {
     path: ['uki', 'build'],
     summary: 'put kernel, initrd and command line into one signed boot image',
     load: async () => (await import('./uki-build.ts')).ukiBuild,
@@ -120,6 +125,116 @@ export const commands: readonly CommandEntry[] = [
     path: ['attest', 'explain'],
     summary: 'which event of which PCR differs from a release, and where the expectation comes from',
     load: async () => (await import('./attest-explain.ts')).attestExplain,
+  },
+  {
+    path: ['attest', 'serve'],
+    summary: 'the verifier: nodes enrol, prove what they booted, and get what that unlocks',
+    load: async () => (await import('./attest-serve.ts')).attestServe,
+  },
+  {
+    path: ['attest', 'nodes'],
+    summary: 'nodes, and whether each is trusted now',
+    load: async () => (await import('./attest-nodes.ts')).attestNodes,
+  },
+  {
+    path: ['attest', 'node'],
+    summary: 'one node: is it trusted now, and if not, why?',
+    load: async () => (await import('./attest-node.ts')).attestNode,
+  },
+  {
+    path: ['attest', 'applicants'],
+    summary: 'machines nobody vouched for',
+    load: async () => (await import('./attest-applicants.ts')).attestApplicants,
+  },
+  {
+    path: ['attest', 'approve'],
+    summary: 'let a TPM enrol that has no trusted certificate',
+    load: async () => (await import('./attest-node-action.ts')).attestApprove,
+  },
+  {
+    path: ['attest', 'reenroll'],
+    summary: 'let a node enrol anew after its TPM was cleared',
+    load: async () => (await import('./attest-node-action.ts')).attestReenroll,
+  },
+  {
+    path: ['attest', 'suspend'],
+    summary: 'take a node out',
+    load: async () => (await import('./attest-node-action.ts')).attestSuspend,
+  },
+  {
+    path: ['attest', 'resume'],
+    summary: 'take a node in again',
+    load: async () => (await import('./attest-node-action.ts')).attestResume,
+  },
+  {
+    path: ['attest', 'forget'],
+    summary: 'remove a node',
+    load: async () => (await import('./attest-node-action.ts')).attestForget,
+  },
+  {
+    path: ['attest', 'releases', 'list'],
+    summary: 'releases the verifier knows, and which may run',
+    load: async () => (await import('./attest-releases.ts')).attestReleasesList,
+  },
+  {
+    path: ['attest', 'releases', 'add'],
+    summary: 'hand a signed release to the verifier',
+    load: async () => (await import('./attest-releases.ts')).attestReleasesAdd,
+  },
+  {
+    path: ['attest', 'releases', 'promote'],
+    summary: 'allow a release',
+    load: async () => (await import('./attest-releases.ts')).attestReleasesPromote,
+  },
+  {
+    path: ['attest', 'releases', 'deprecate'],
+    summary: 'allow a release until its grace is over',
+    load: async () => (await import('./attest-releases.ts')).attestReleasesDeprecate,
+  },
+  {
+    path: ['attest', 'releases', 'revoke'],
+    summary: 'no node that runs it is trusted any more, at once',
+    load: async () => (await import('./attest-releases.ts')).attestReleasesRevoke,
+  },
+  {
+    path: ['attest', 'secrets', 'list'],
+    summary: 'names and sizes of secrets',
+    load: async () => (await import('./attest-secrets.ts')).attestSecretsList,
+  },
+  {
+    path: ['attest', 'secrets', 'set'],
+    summary: 'what trusted nodes may fetch',
+    load: async () => (await import('./attest-secrets.ts')).attestSecretsSet,
+  },
+  {
+    path: ['attest', 'secrets', 'rm'],
+    summary: 'remove a secret',
+    load: async () => (await import('./attest-secrets.ts')).attestSecretsRm,
+  },
+  {
+    path: ['attest', 'token', 'create'],
+    summary: 'give an operator or a pipeline access',
+    load: async () => (await import('./attest-token.ts')).attestTokenCreate,
+  },
+  {
+    path: ['attest', 'token', 'list'],
+    summary: 'who has access',
+    load: async () => (await import('./attest-token.ts')).attestTokenList,
+  },
+  {
+    path: ['attest', 'token', 'rm'],
+    summary: 'end an access',
+    load: async () => (await import('./attest-token.ts')).attestTokenRm,
+  },
+  {
+    path: ['attest', 'watch'],
+    summary: 'changes as they happen',
+    load: async () => (await import('./attest-watch.ts')).attestWatch,
+  },
+  {
+    path: ['attest', 'audit'],
+    summary: 'was any decision of the verifier changed or removed since?',
+    load: async () => (await import('./attest-audit.ts')).attestAudit,
   },
   {
     path: ['doctor'],

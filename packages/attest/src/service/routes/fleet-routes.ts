@@ -4,6 +4,7 @@ import { z } from 'zod';
 import {
   applicantsAnswerSchema,
   nodeDetailAnswerSchema,
+  nodeDoneSchema,
   nodeId,
   nodesAnswerSchema,
   nodesQuerySchema,
@@ -18,8 +19,6 @@ import { iso } from '../release-actions.ts';
 import { route } from './route.ts';
 import type { Call, Route } from './route.ts';
 
-const node = z.object({ node: nodeId });
-const done = z.object({ node: nodeId });
 /** Milliseconds in which a node that an operator let enrol anew has to do it. */
 const reenrolmentWindow = 86_400_000;
 
@@ -42,7 +41,7 @@ export const fleetRoutes: readonly Route[] = [
     path: `${paths.nodes}/:node`,
     summary: 'One node, with the checks its last evidence failed',
     access: 'viewer',
-    parameters: node,
+    parameters: nodeDoneSchema,
     answer: nodeDetailAnswerSchema,
     reasons: ['not-found'],
     async handle({ parameters }, { store, now }) {
@@ -102,8 +101,8 @@ export const fleetRoutes: readonly Route[] = [
     path: `${paths.nodes}/:node`,
     summary: 'Forget the node and its approval',
     access: 'admin',
-    parameters: node,
-    answer: done,
+    parameters: nodeDoneSchema,
+    answer: nodeDoneSchema,
     reasons: ['not-found'],
     async handle(call, context) {
       const { node: id } = call.parameters;
@@ -122,8 +121,8 @@ function action(verb: string, summary: string, run: Action): Route {
     path: `${paths.nodes}/:node/${verb}`,
     summary,
     access: 'operator',
-    parameters: node,
-    answer: done,
+    parameters: nodeDoneSchema,
+    answer: nodeDoneSchema,
     reasons: ['not-found'],
     async handle(call, context) {
       const { node: id } = call.parameters;

@@ -10,9 +10,14 @@ import {
   paths,
   releaseAnswerSchema,
   releaseStateSchema,
-  secretInfoSchema,
+  releasesAnswerSchema,
+  removedSchema,
+  secretRemovedSchema,
+  secretsAnswerSchema,
+  secretSetSchema,
   sha256Hex,
-  tokenInfoSchema,
+  tokenMadeSchema,
+  tokensAnswerSchema,
   webhookInfoSchema,
   word,
 } from '../../protocol/index.ts';
@@ -29,7 +34,6 @@ import { route } from './route.ts';
 import type { Route } from './route.ts';
 
 const secret = z.object({ name: word });
-const byId = z.object({ id: z.string().max(64) });
 const position = z.coerce.number().int().nonnegative();
 
 const releases: readonly Route[] = [
@@ -38,7 +42,7 @@ const releases: readonly Route[] = [
     path: paths.releases,
     summary: 'Releases and their states',
     access: 'viewer',
-    answer: z.object({ releases: z.array(releaseAnswerSchema) }),
+    answer: releasesAnswerSchema,
     async handle(_call, { store }) {
       return { json: { releases: (await store.releases.list()).map(releaseAnswer) } };
     },
@@ -80,7 +84,7 @@ const secrets: readonly Route[] = [
     path: paths.secrets,
     summary: 'Names and sizes of secrets; their values leave to trusted nodes only',
     access: 'viewer',
-    answer: z.object({ secrets: z.array(secretInfoSchema) }),
+    answer: secretsAnswerSchema,
     async handle(_call, { store }) {
       const list = await store.secrets.list();
       return { json: { secrets: list.map((one) => ({ ...one, set: iso(one.set) })) } };
@@ -94,7 +98,7 @@ const secrets: readonly Route[] = [
     parameters: secret,
     rawBody: true,
     bodyLimit: limits.secret,
-    answer: z.object({ name: word, size: z.int() }),
+    answer: secretSetSchema,
     reasons: ['conflict'],
     async handle({ parameters, bytes, operator }, context) {
       const { name } = parameters;
@@ -110,7 +114,7 @@ const secrets: readonly Route[] = [
     summary: 'Remove a secret',
     access: 'admin',
     parameters: secret,
-    answer: z.object({ name: word }),
+    answer: secretRemovedSchema,
     reasons: ['not-found'],
     async handle(call, context) {
       const { name } = call.parameters;
@@ -126,7 +130,7 @@ const tokens: readonly Route[] = [
     path: paths.tokens,
     summary: "Operators' tokens, without the tokens themselves",
     access: 'admin',
-    answer: z.object({ tokens: z.array(tokenInfoSchema) }),
+    answer: tokensAnswerSchema,
     async handle(_call, { store }) {
       return { json: { tokens: (await store.tokens.list()).map(tokenInfo) } };
     },
@@ -137,7 +141,7 @@ const tokens: readonly Route[] = [
     summary: 'Make a token; it is shown in this answer and never again',
     access: 'admin',
     body: newTokenSchema,
-    answer: z.object({ token: z.string(), info: tokenInfoSchema }),
+    answer: tokenMadeSchema,
     status: 201,
     async handle({ body, operator }, { store, now }) {
       const expires = body.expires === undefined ? null : Date.parse(body.expires);
@@ -151,8 +155,8 @@ const tokens: readonly Route[] = [
     path: `${paths.tokens}/:id`,
     summary: 'Make a token useless',
     access: 'admin',
-    parameters: byId,
-    answer: byId,
+    parameters: removedSchema,
+    answer: removedSchema,
     reasons: ['not-found'],
     async handle(call, context) {
       const { id } = call.parameters;
@@ -212,8 +216,8 @@ const webhooks: readonly Route[] = [
     path: `${paths.webhooks}/:id`,
     summary: 'End a webhook',
     access: 'admin',
-    parameters: byId,
-    answer: byId,
+    parameters: removedSchema,
+    answer: removedSchema,
     reasons: ['not-found'],
     async handle(call, context) {
       const { id } = call.parameters;

@@ -1,0 +1,56 @@
+import type { NodeAnswer, Trust } from '@osguard/attest/protocol';
+import type { Command } from '../command.ts';
+import { choice, defineCommand, integerOr, text } from '../command.ts';
+import { plural } from '../render/format.ts';
+import { printable } from '../render/paint.ts';
+import { asking, endpointOptions, releaseText, timeText, trustText } from '../verifier.ts';
+
+const states: readonly Trust[] = ['trusted', 'new', 'refused', 'expired', 'release', 'suspended'];
+
+export const attestNodes: Command = defineCommand({
+  options: {
+    ...endpointOptions,
+    trust: choice('--trust <state>', 'only nodes in this state', states),
+    release: text('--release <id>', 'only nodes whose last evidence was for this release'),
+    name: text('--name <name>', 'only nodes of this name'),
+    limit: integerOr('--limit <number>', 'how many at most', { min: 1, max: 1_000_000, fallback: 1000 }),
+  },
+  args: {},
+  examples: [
+    { line: 'osguard attest nodes', does: 'every node, and whether it is trusted now' },
+    { line: 'osguard attest nodes --trust refused', does: 'those that need somebody to look' },
+  ],
+  async run(values, context) {
+    const { nodesAnswerSchema, paths } = await import('@osguard/attest/protocol');
+    const nodes = await asking(values, context, async (client) => {
+      const { trust, release, name, limit } = values;
+      const found: NodeAnswer[] = [];
+      let after: string | undefined;
+      while (found.length < limit) {
+        const query = { trust, release, name, after, limit: Math.min(1000, limit - found.length) };
+        const page = await client.ask({ path: paths.nodes, query, answer: nodesAnswerSchema });
+        found.push(...page.nodes);
+        if (page.next === null) break;
+        after = page.next;
+      }
+      return found;
+    });
+    return {
+      json: { nodes },
+      async text(paint) {
+        const { table } = await import('../render/table.ts');
+        if (nodes.length === 0) return paint.dim('no nodes');
+        const rows = nodes.map((node) => [
+          node.id.slice(0, 12),
+          printable(node.name),
+          trustText(node.trust, paint),
+          releaseText(node.release),
+          timeText(node.at),
+          node.reason === null ? '' : printable(node.reason),
+        ]);
+        const head = ['node', 'name', 'trust', 'release', 'last verdict', 'reason'].map(paint.bold);
+        return `${table(rows, { head })}\n${paint.dim(plural(nodes.length, 'node'))}`;
+      },
+    };
+  },
+});
