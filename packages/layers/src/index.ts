@@ -51,3 +51,6 @@ export type {
   InspectImageOptions,
   InspectReport,
 } from './verify/inspect-image.ts';
+export { checkImage } from './check/check-image.ts';
+export type { CheckedPlatform, CheckImageOptions, CheckReport } from './check/check-image.ts';
+export type { Finding, FindingId, FindingLevel } from './check/finding.ts';

@@ -1,0 +1,100 @@
+/** What one ELF file says about itself. */
+
+import { FormatError, sourceOf } from '@osguard/formats/bytes';
+import { parseElf } from '@osguard/formats/elf';
+import type { ElfFile } from '@osguard/formats/elf';
+import type { Finding } from './finding.ts';
+import { runtimes } from './runtimes.ts';
+import type { Runtime } from './runtimes.ts';
+
+export type Evidence = Omit<Finding, 'path' | 'layer'>;
+
+export interface ElfFacts {
+  readonly machine: number;
+  /** Of the dynamic linker. */
+  readonly interpreter: string | undefined;
+  /** False for object files and separated debug information. */
+  readonly runs: boolean;
+  readonly evidence: readonly Evidence[];
+}
+
+/** Undefined when it only looks like ELF. */
+export function examineElf(bytes: Uint8Array, name: string): ElfFacts | undefined {
+  let elf: ElfFile;
+  try {
+    elf = parseElf(sourceOf(bytes));
+  } catch (error) {
+    if (error instanceof FormatError) return undefined;
+    throw error;
+  }
+  const { machine, interpreter, kind } = elf;
+  const runs = kind === 'executable' || kind === 'shared';
+  const evidence = runs ? [...layoutEvidence(elf), ...runtimeEvidence(elf, { bytes, name })] : [];
+  return { machine, interpreter, runs, evidence };
+}
+
+function layoutEvidence(elf: ElfFile): readonly Evidence[] {
+  const found: Evidence[] = [];
+  if (elf.executableStack) {
+    found.push({
+      id: 'executable-stack',
+      level: 'refused',
+      evidence: 'PT_GNU_STACK is RWE',
+      why: 'a stack that can be executed is anonymous executable memory; a library that wants one does not load',
+      mend: 'build it with -Wl,-z,noexecstack, or clear the mark (patchelf --clear-execstack) when it needs none',
+    });
+  }
+  if (elf.textRelocations) {
+    found.push({
+      id: 'text-relocations',
+      level: 'refused',
+      evidence: 'DT_TEXTREL',
+      why: 'its code is changed in memory while it is loaded, and SELinux (execmod) refuses to execute it then',
+      mend: 'build it as position-independent code (-fPIC)',
+    });
+  }
+  if (elf.writableText) {
+    found.push({
+      id: 'writable-text',
+      level: 'refused',
+      evidence: 'PT_LOAD is RWE',
+      why: 'a segment that is writable and executable at once may be anything by the time it runs',
+      mend: 'link it with separate segments (-Wl,-z,separate-code), or do not pack it',
+    });
+  }
+  return found;
+}
+
+function runtimeEvidence(
+  elf: ElfFile,
+  { bytes, name }: { readonly bytes: Uint8Array; readonly name: string },
+): readonly Evidence[] {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const names = [...(elf.soname === undefined ? [] : [elf.soname]), name];
+  const found: Evidence[] = [];
+  for (const runtime of runtimes) {
+    const evidence = seenOf(runtime, { elf, names, buffer });
+    if (evidence === undefined) continue;
+    const { id, level, why, mend } = runtime;
+    found.push({ id, level, evidence, why, mend });
+  }
+  return found;
+}
+
+function seenOf(
+  { sonames, exports = [], imports = [], texts = [] }: Runtime,
+  {
+    elf,
+    names,
+    buffer,
+  }: { readonly elf: ElfFile; readonly names: readonly string[]; readonly buffer: Buffer },
+): string | undefined {
+  const soname = sonames === undefined ? undefined : names.find((each) => sonames.test(each));
+  if (soname !== undefined) return `is ${soname}`;
+  const exported = exports.find((each) => elf.exports.has(each));
+  if (exported !== undefined) return `exports ${exported}`;
+  const imported = imports.find((each) => elf.imports.has(each));
+  if (imported !== undefined) return `imports ${imported}`;
+  const text = texts.find((each) => buffer.includes(each, 0, 'latin1'));
+  return text === undefined ? undefined : `contains ${JSON.stringify(text)}`;
+}
