@@ -10,6 +10,7 @@ import type { CheckMessage, ReasonCode } from '@osguard/attest/protocol';
 import { NodeError } from '../error.ts';
 import type { Log } from '../log.ts';
 import { backoff, spread } from './backoff.ts';
+import { describeCheck } from './describe-check.ts';
 import { createChannelIdentity } from './identity.ts';
 import type { ChannelIdentity } from './identity.ts';
 import type { Keep } from './keep.ts';
@@ -171,7 +172,7 @@ class Agent {
     this.#drop('refused');
     const say = isNews ? log.warning : log.info;
     say('attest: REFUSED by the verifier');
-    for (const check of this.#failed) say(`attest: ${describe(check)}`);
+    for (const check of this.#failed) say(`attest: ${describeCheck(check)}`);
   }
 
   #failedAttempt(error: unknown): number {
@@ -236,14 +237,4 @@ class Agent {
       ...(this.#problem !== undefined && { problem: this.#problem }),
     });
   }
-}
-
-function describe({ id, message, expected, found, where }: CheckMessage): string {
-  const parts = [
-    `${id}: ${message}`,
-    ...(expected === undefined ? [] : [`expected ${expected}`]),
-    ...(found === undefined ? [] : [`found ${found}`]),
-    ...(where === undefined ? [] : [`at ${where}`]),
-  ];
-  return parts.join('; ');
 }
