@@ -127,6 +127,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./attest-explain.ts')).attestExplain,
   },
   {
+    path: ['attest', 'demo'],
+    summary: 'a release proves itself to a verifier here; changed, it is refused',
+    load: async () => (await import('./attest-demo.ts')).attestDemo,
+  },
+  {
     path: ['attest', 'serve'],
     summary: 'the verifier: nodes enrol, prove what they booted, and get what that unlocks',
     load: async () => (await import('./attest-serve.ts')).attestServe,

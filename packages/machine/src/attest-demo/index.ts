@@ -1,6 +1,8 @@
 export { addonOf, withInitrdFile } from './boot-images.ts';
 export { replaceUki, ukiWithChangedArgument } from './changed-argument.ts';
 export type { ArgumentChange, ChangedArgumentOptions } from './changed-argument.ts';
+export { demonstrateAttestation } from './demo.ts';
+export type { AttestDemo, AttestDemoOptions, DemoBoot, DemoChapter } from './demo.ts';
 export { DemoMachine } from './demo-machine.ts';
 export type { BootEnd, BootOutcome, BootRequest, DemoMachineOptions } from './demo-machine.ts';
 export { bootImagePath, createOverlay, rewriteEsp } from './esp.ts';

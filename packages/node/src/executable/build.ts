@@ -11,7 +11,6 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { build } from 'esbuild';
 import type { EventSink } from '@osguard/events';
 import { step } from '@osguard/events';
 import { NodeError } from '../error.ts';
@@ -110,6 +109,8 @@ async function readKnown(path: string, digestPath: string): Promise<NodeExecutab
 
 async function bundleSources(): Promise<Uint8Array> {
   const root = join(import.meta.dirname, '..');
+  // Loaded here: what else this room exports is used without it.
+  const { build } = await import('esbuild');
   const result = await build({
     absWorkingDir: root,
     entryPoints: ['main.ts'],
