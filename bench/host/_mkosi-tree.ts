@@ -6,8 +6,8 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Mirror } from '@osguard/machine';
-import { findMirrors, networkSettings, readAptFacts } from '@osguard/machine';
+import type { Mirror } from '@osguard/image/apt';
+import { findMirrors, networkSettings, readAptFacts } from '@osguard/image/apt';
 import { NotHere } from '../not-here.ts';
 
 const suite = 'trixie';

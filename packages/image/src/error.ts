@@ -12,6 +12,8 @@ export type ImageErrorCode =
   | 'tool-failed'
   /** The build host lacks a tool. Exit code 3. */
   | 'tool-missing'
+  /** No package mirror could be read from the machine's own apt configuration. Exit code 3. */
+  | 'mirror-not-found'
   /** What was installed lacks a file the host cannot do without. */
   | 'incomplete-root'
   /** Content does not fit in the place the definition gives it. */
@@ -25,6 +27,7 @@ export class ImageError extends OsguardError<ImageErrorCode> {
   override readonly name = 'ImageError';
 
   constructor(code: ImageErrorCode, message: string, options: OsguardErrorOptions = {}) {
-    super(code, message, code === 'tool-missing' ? { exitCode: 3, ...options } : options);
+    const lacking = code === 'tool-missing' || code === 'mirror-not-found';
+    super(code, message, lacking ? { exitCode: 3, ...options } : options);
   }
 }

@@ -8,8 +8,6 @@ export type MachineErrorCode =
   | 'tool-missing'
   /** A program ran and failed. */
   | 'tool-failed'
-  /** No package mirror could be read from the machine's own apt configuration. */
-  | 'mirror-not-found'
   /** No firmware image with System Management Mode was found. */
   | 'firmware-missing'
   /** A folder of ours cannot be written. */
@@ -29,7 +27,6 @@ export type MachineErrorCode =
 
 const environmentCodes: ReadonlySet<MachineErrorCode> = new Set([
   'tool-missing',
-  'mirror-not-found',
   'firmware-missing',
   'not-writable',
 ]);

@@ -7,7 +7,7 @@ import { dirname } from 'node:path';
 import { run } from '../process/run.ts';
 import { examineHost, findProgram } from '../tools/host.ts';
 import type { HostState } from '../tools/host.ts';
-import { findMirrors, readAptFacts } from '../tools/mirror.ts';
+import { findMirrors, readAptFacts } from '@osguard/image/apt';
 import { cacheFolder, existingTree, openTools } from '../tools/open.ts';
 import { suite, toolSets } from '../tools/table.ts';
 import type { Tree } from '../tools/tree.ts';

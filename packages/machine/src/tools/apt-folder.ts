@@ -6,8 +6,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { findMirrors, networkSettings, readAptFacts } from './mirror.ts';
-import type { Mirror } from './mirror.ts';
+import { findMirrors, networkSettings, readAptFacts } from '@osguard/image/apt';
+import type { Mirror } from '@osguard/image/apt';
 
 export interface AptFolderRequest {
   readonly suite: string;

@@ -9,7 +9,7 @@ import {
   parseDeb822Sources,
   parseOneLineSources,
   parseStanzas,
-} from '../src/tools/apt-text.ts';
+} from '../src/apt/apt-text.ts';
 
 describe('apt-config dump', () => {
   it('collects values under their key and lists under the key without colons', () => {

@@ -6,7 +6,7 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { MachineError } from '../error.ts';
+import { ImageError } from '../error.ts';
 import { run } from '../process/run.ts';
 import { debianRepositories, parseAptConfig, parseDeb822Sources, parseOneLineSources } from './apt-text.ts';
 import type { AptSource } from './apt-text.ts';
@@ -34,15 +34,20 @@ export interface AptFacts {
   readonly keyring: string | undefined;
 }
 
-const keyrings = [
+/** Debian 13 renamed the file. */
+export const archiveKeyrings: readonly string[] = [
   '/usr/share/keyrings/debian-archive-keyring.gpg',
   '/usr/share/keyrings/debian-archive-keyring.pgp',
 ];
 
+export type MirrorSuites = 'main' | 'security';
+
 const release =
   '(?:bullseye|bookworm|trixie|forky|duke|sid|oldoldstable|oldstable|stable|testing|unstable|experimental)';
-const mainSuite = new RegExp(`^${release}(?:-(?:updates|proposed-updates|backports|backports-sloppy))?$`);
-const securitySuite = new RegExp(`^${release}(?:-security|/updates)$`);
+const suitesOf: Readonly<Record<MirrorSuites, RegExp>> = {
+  main: new RegExp(`^${release}(?:-(?:updates|proposed-updates|backports|backports-sloppy))?$`),
+  security: new RegExp(`^${release}(?:-security|/updates)$`),
+};
 
 /** Something apt's methods can fetch from without a person, and that fits on one line of a configuration. */
 const isAddress = (text: string): boolean =>
@@ -51,9 +56,9 @@ const isAddress = (text: string): boolean =>
 const withSlash = (uri: string): string => uri.replace(/\/*$/, '/');
 
 /** Reads apt's configuration of this machine. Throws `tool-missing` where there is no apt. */
-export async function readAptFacts(): Promise<AptFacts> {
+export async function readAptFacts(signal?: AbortSignal): Promise<AptFacts> {
   const hint = 'osguard fetches Debian packages with apt: run it on Debian 12 or newer';
-  const dump = await run({ file: 'apt-config', args: ['dump'], env: {} }, { hint });
+  const dump = await run('apt-config', ['dump'], { hint, signal });
   const config = parseAptConfig(dump.stdout);
   const one = (key: string, otherwise: string): string => config.get(key)?.at(-1) ?? otherwise;
   const etc = join('/', one('Dir', '/'), one('Dir::Etc', 'etc/apt'));
@@ -70,12 +75,12 @@ export async function readAptFacts(): Promise<AptFacts> {
     const readable = /\.(list|sources)$/.test(file) && existsSync(file);
     return readable ? parse(readFileSync(file, 'utf8')) : [];
   });
-  const targets = await run({ file: 'apt-get', args: ['indextargets'], env: {} }, { hint });
+  const targets = await run('apt-get', ['indextargets'], { hint, signal });
   return {
     sources,
     debian: debianRepositories(targets.stdout),
     config,
-    keyring: keyrings.find((path) => existsSync(path)),
+    keyring: archiveKeyrings.find((path) => existsSync(path)),
   };
 }
 
@@ -86,20 +91,22 @@ export async function readAptFacts(): Promise<AptFacts> {
  */
 export function findMirrors(facts: AptFacts, override?: string): DebianMirrors {
   if (override !== undefined && !isAddress(override))
-    throw new MachineError('bad-option', `${JSON.stringify(override)} is not the address of a mirror`, {
+    throw new ImageError('definition', `${JSON.stringify(override)} is not the address of a mirror`, {
       hint: 'an address as in sources.list(5), for example http://HOST/debian',
     });
   if (override !== undefined)
     return { main: { uri: withSlash(override), signedBy: facts.keyring }, security: undefined };
-  const main = best(facts, mainSuite);
+  const main = bestMirror(facts, 'main');
   if (main === undefined)
-    throw new MachineError('mirror-not-found', "no Debian mirror in this machine's apt sources", {
+    throw new ImageError('mirror-not-found', "no Debian mirror in this machine's apt sources", {
       hint: 'name one with the option mirror (--mirror ADDRESS); it needs the package debian-archive-keyring',
     });
-  return { main, security: best(facts, securitySuite) };
+  return { main, security: bestMirror(facts, 'security') };
 }
 
-function best(facts: AptFacts, suite: RegExp): Mirror | undefined {
+/** The mirror of these suites that is most likely Debian's own; undefined when no source has them. */
+export function bestMirror(facts: AptFacts, suites: MirrorSuites): Mirror | undefined {
+  const suite = suitesOf[suites];
   let found: { readonly mirror: Mirror; readonly score: number } | undefined;
   for (const source of facts.sources) {
     if (!source.types.includes('deb') || !source.components.includes('main')) continue;
@@ -132,4 +139,15 @@ export function networkSettings(config: ReadonlyMap<string, readonly string[]>):
     for (const value of values) if (!/["\n\\]/.test(value)) lines.push(`${key} "${value}";`);
   }
   return lines;
+}
+
+/** `Acquire::http::Proxy` of apt.conf(5) by scheme; https falls back to it, `DIRECT` is none. */
+export function proxies(config: AptFacts['config']): { readonly http?: string; readonly https?: string } {
+  const proxyOf = (scheme: string): string | undefined => {
+    const value = config.get(`Acquire::${scheme}::Proxy`)?.at(-1);
+    return value === undefined || value === '' || value === 'DIRECT' ? undefined : value;
+  };
+  const http = proxyOf('http');
+  const https = proxyOf('https') ?? http;
+  return { ...(http !== undefined && { http }), ...(https !== undefined && { https }) };
 }

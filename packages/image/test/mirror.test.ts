@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, it, test } from 'node:test';
 
-import { MachineError } from '../src/error.ts';
-import { parseDeb822Sources, parseOneLineSources } from '../src/tools/apt-text.ts';
-import { findMirrors, networkSettings } from '../src/tools/mirror.ts';
-import type { AptFacts } from '../src/tools/mirror.ts';
+import { parseDeb822Sources, parseOneLineSources } from '../src/apt/apt-text.ts';
+import type { AptFacts } from '../src/apt/index.ts';
+import { findMirrors, networkSettings, proxies } from '../src/apt/index.ts';
+import { ImageError } from '../src/error.ts';
 
 const facts = (text: string, more: Partial<AptFacts> = {}): AptFacts => ({
   sources: [...parseOneLineSources(text), ...parseDeb822Sources(text)],
@@ -51,7 +51,7 @@ describe('findMirrors', () => {
     assert.throws(
       () => findMirrors(facts('deb http://u/ubuntu noble main')),
       (error) =>
-        error instanceof MachineError &&
+        error instanceof ImageError &&
         error.code === 'mirror-not-found' &&
         error.exitCode === 3 &&
         /--mirror/.test(error.hint ?? ''),
@@ -61,7 +61,7 @@ describe('findMirrors', () => {
   it('refuses addresses that would break out of a configuration line', () => {
     assert.throws(() => findMirrors(facts('deb http://m/"; bookworm main')));
     for (const address of ['http://m/\nTrusted: yes', 'http://m/ x', 'm', ''])
-      assert.throws(() => findMirrors(facts(''), address), { code: 'bad-option' });
+      assert.throws(() => findMirrors(facts(''), address), { code: 'definition' });
   });
 });
 
@@ -82,4 +82,15 @@ describe('networkSettings', () => {
       'Acquire::Retries "3";',
     ]);
   });
+});
+
+test('proxies: https falls back to http, and DIRECT is none', () => {
+  const http = ['http://proxy:3128'];
+  assert.deepEqual(proxies(new Map([['Acquire::http::Proxy', http]])), { http: http[0], https: http[0] });
+  const direct = new Map([
+    ['Acquire::http::Proxy', http],
+    ['Acquire::https::Proxy', ['DIRECT']],
+  ]);
+  assert.deepEqual(proxies(direct), { http: http[0], https: http[0] });
+  assert.deepEqual(proxies(new Map()), {});
 });
