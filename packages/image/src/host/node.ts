@@ -57,6 +57,8 @@ export async function installNode(tree: RootTree, options: InstallNodeOptions): 
   if (attest !== undefined) addUnit(tree, 'attest', time);
   if (layers.mode === undefined) return;
   addUnit(tree, 'layers', time);
+  // The CRI plugin makes this folder when it is missing, and does not start where it cannot.
+  tree.putDirectory('etc/cni/net.d', { mtime: time });
   for (const host of layers.insecureRegistries) {
     tree.putFile(`etc/containerd/certs.d/${host}/hosts.toml`, insecureRegistry(host), { mtime: time });
   }
