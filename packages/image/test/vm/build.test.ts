@@ -62,7 +62,9 @@ describe('the container host, built twice from one lock', { timeout: 20 * 60_000
     const sizeOf = (name: string): number =>
       release.manifest.files.find(({ path }) => path === name)?.size ?? 0;
     assert.ok(release.manifest.packages.count <= 150, `${release.manifest.packages.count} packages`);
-    assert.ok(sizeOf('usr.erofs') <= 250e6, `/usr has ${sizeOf('usr.erofs')} bytes`);
+    // The agent's program comes on top of what a plain container host may have.
+    const mostNode = 110e6;
+    assert.ok(sizeOf('usr.erofs') <= 250e6 + mostNode, `/usr has ${sizeOf('usr.erofs')} bytes`);
     assert.ok(sizeOf('uki.efi') <= 35e6, `the UKI has ${sizeOf('uki.efi')} bytes`);
   });
 

@@ -8,6 +8,7 @@ import { buildImage, defaultCacheFolder, openRelease } from '@osguard/image';
 import type { ReleaseFolder } from '@osguard/image';
 import { initKeys, loadKeyring } from '@osguard/keys';
 import type { Keyring } from '@osguard/keys';
+import { buildNodeExecutable } from '@osguard/node';
 import { scratch } from '@osguard/testkit';
 
 import { attackRows, prove } from '../../src/prove/index.ts';
@@ -51,11 +52,13 @@ describe('the proof of the container host', { timeout: 25 * 60_000 }, () => {
     }
     await initKeys(folder.file('keys'));
     const keyring = await loadKeyring(folder.file('keys'));
+    const cacheFolder = defaultCacheFolder();
     const { release } = await buildImage({
       definition,
       keyring,
       output: folder.file('release'),
-      cacheFolder: defaultCacheFolder(),
+      cacheFolder,
+      nodeProgram: () => buildNodeExecutable({ cacheFolder }),
       sink: () => undefined,
     });
     return { release, keyring };
