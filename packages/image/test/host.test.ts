@@ -3,7 +3,11 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
-import { findKernel, prepareHost, settleHost } from '../src/host/index.ts';
+import { initKeys, loadKeyring } from '@osguard/keys';
+import { parseNodeConfiguration } from '@osguard/formats/node-configuration';
+import { scratch } from '@osguard/testkit';
+import { parseDefinition } from '../src/definition/index.ts';
+import { findKernel, installNode, prepareHost, settleHost } from '../src/host/index.ts';
 import { BodyReader, RootTree } from '../src/tree/index.ts';
 
 const time = 1_700_000_000;
@@ -127,4 +131,55 @@ test('no unit of ours starts a shell, and every failure in the initrd leads to t
     assert.doesNotMatch(unit, /(?:^|\/)(?:ba|da)?sh\b/m, name);
     if (name !== 'emergency.service') assert.match(unit, /OnFailure=emergency\.target/, name);
   }
+});
+
+test('osguard-node comes with its configuration and unit, and only when the definition asks for it', async () => {
+  using folder = scratch('node');
+  await initKeys(folder.file('keys'), { roles: ['boot', 'verifier'] });
+  const keyring = await loadKeyring(folder.file('keys'));
+  const common = { keyring, folder: folder.path, time };
+  const smallest = 'schema: osguard/v1\nname: host\nversion: "1"\n';
+  const program = { path: import.meta.filename, size: 10 };
+
+  const plain = new RootTree();
+  const never = (): Promise<never> => Promise.reject(new Error('was asked for'));
+  await installNode(plain, { ...common, definition: parseDefinition(smallest).definition, program: never });
+  assert.deepEqual(plain.names(''), []);
+
+  const { definition: asking } = parseDefinition(
+    `${smallest}attest: {verifier: "https://v:7443", interval: 1h}\n`,
+  );
+  await assert.rejects(installNode(new RootTree(), { ...common, definition: asking }), /osguard-node/);
+  const tree = new RootTree();
+  await installNode(tree, { ...common, definition: asking, program: async () => program });
+  const node = tree.get('usr/lib/osguard/osguard-node');
+  assert.deepEqual(node?.body, { kind: 'range', path: program.path, offset: 0, size: 10 });
+  assert.equal(node?.mode, 0o755);
+  using bodies = new BodyReader();
+  const file = tree.get('usr/lib/osguard/node.json');
+  assert.ok(file);
+  const { release, attest, layers } = parseNodeConfiguration(bodies.text(file));
+  assert.deepEqual(release, { name: 'host', version: '1' });
+  assert.equal(attest?.verifier, 'https://v:7443');
+  assert.equal(attest?.interval, 3600);
+  assert.match(attest?.ca ?? '', /^-----BEGIN CERTIFICATE-----/);
+  assert.equal(layers, undefined);
+  const units = 'usr/lib/systemd/system';
+  const link = tree.get(`${units}/multi-user.target.wants/osguard-attest.service`);
+  assert.equal(link?.target, '../osguard-attest.service');
+  assert.ok(tree.has(`${units}/osguard-attest.service`));
+  assert.equal(tree.has(`${units}/osguard-layers.service`), false);
+});
+
+test('the units of osguard-node give up what a role does not need', () => {
+  const folder = join(import.meta.dirname, '../src/host/node-files/attest/usr/lib/systemd/system');
+  const unit = readFileSync(join(folder, 'osguard-attest.service'), 'utf8');
+  for (const line of [
+    'CapabilityBoundingSet=',
+    'NoNewPrivileges=yes',
+    'ProtectSystem=strict',
+    'DevicePolicy=closed',
+  ])
+    assert.ok(unit.split('\n').includes(line), line);
+  assert.doesNotMatch(unit, /Environment|EnvironmentFile|PassEnvironment|ImportCredential|LoadCredential/);
 });
