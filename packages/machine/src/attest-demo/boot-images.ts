@@ -15,6 +15,16 @@ export async function withInitrdFile(uki: ByteSource, boot: Signer): Promise<Byt
   return signPe(boot, withSections(uki, new Map([['.initrd', initrd]])));
 }
 
+/**
+ * An image whose initrd does not ask for the IPE policy, as somebody with the boot key would make it for a machine
+ * without Secure Boot: the release's own initrd does not go on there.
+ */
+export async function withoutIpePolicy(uki: ByteSource, boot: Signer): Promise<ByteSource> {
+  const gone = archive(new Map(), new Map([['etc/ipe/osguard.p7b', '/dev/null']]));
+  const initrd = appendArchive(section(uki, '.initrd'), gone);
+  return signPe(boot, withSections(uki, new Map([['.initrd', initrd]])));
+}
+
 /** An add-on for the stub (systemd-stub(7)): a signed image that carries nothing but a kernel argument. */
 export async function addonOf(uki: ByteSource, argument: string, boot: Signer): Promise<ByteSource> {
   const none = new Uint8Array();

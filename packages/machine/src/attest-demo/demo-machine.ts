@@ -42,8 +42,8 @@ export type BootEnd =
   | 'refused'
   /** The verifier does not enrol it: an operator would have to. */
   | 'not-enrolled'
-  /** The initrd ended the boot before the host started. */
-  | 'powered-off'
+  /** The initrd ended the boot before the host started: power off, or PID 1 froze. */
+  | 'halted'
   /** The firmware started nothing. */
   | 'not-booted';
 
@@ -64,8 +64,8 @@ const ends: readonly (readonly [BootEnd, RegExp])[] = [
   ['refused', /attest: REFUSED/],
   ['not-enrolled', /attest: an operator has to allow this node/],
   [
-    'powered-off',
-    /osguard: (?:boot refused|.*command line)|reboot: Power down|Freezing execution|Kernel panic/,
+    'halted',
+    /osguard: (?:boot refused|.*command line)|reboot: Power down|Failed to load IPE policy|Freezing execution|Kernel panic/,
   ],
   ['not-booted', /BdsDxe: No bootable option/],
 ];
@@ -147,7 +147,7 @@ async function watch(machine: Machine, limit: number): Promise<BootOutcome> {
 }
 
 function isTelling(text: string): boolean {
-  return /attest: |osguard: |BdsDxe: |Freezing|panic/.test(text);
+  return /attest: |osguard: |BdsDxe: |IPE policy|Freezing|panic/.test(text);
 }
 
 /** `[   31.4] osguard-attest[211]: attest: …` without what comes before the message. */

@@ -1,4 +1,4 @@
-export { addonOf, withInitrdFile } from './boot-images.ts';
+export { addonOf, withInitrdFile, withoutIpePolicy } from './boot-images.ts';
 export { replaceUki, ukiWithChangedArgument } from './changed-argument.ts';
 export type { ArgumentChange, ChangedArgumentOptions } from './changed-argument.ts';
 export { demonstrateAttestation } from './demo.ts';
@@ -8,3 +8,11 @@ export type { BootEnd, BootOutcome, BootRequest, DemoMachineOptions } from './de
 export { bootImagePath, createOverlay, rewriteEsp } from './esp.ts';
 export type { EspFile, EspOptions } from './esp.ts';
 export { readHostConfiguration, verifierPort } from './host-configuration.ts';
+export { Lab } from './lab.ts';
+export type { Decision, LabOptions, Seen } from './lab.ts';
+export { runRefusals } from './refusals.ts';
+export type { RefusalRow, RefusalsOptions } from './refusals.ts';
+export { replayEvidence } from './replay.ts';
+export type { Replay } from './replay.ts';
+export { demoChange, scenarios } from './scenarios.ts';
+export type { Expectation, Scenario } from './scenarios.ts';
