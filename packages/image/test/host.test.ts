@@ -133,6 +133,8 @@ test('no unit of ours starts a shell, and every failure in the initrd leads to t
   }
 });
 
+const never = (): Promise<never> => Promise.reject(new Error('was asked for'));
+
 test('osguard-node comes with its configuration and unit, and only when the definition asks for it', async () => {
   using folder = scratch('node');
   await initKeys(folder.file('keys'), { roles: ['boot', 'verifier'] });
@@ -142,7 +144,6 @@ test('osguard-node comes with its configuration and unit, and only when the defi
   const program = { path: import.meta.filename, size: 10 };
 
   const plain = new RootTree();
-  const never = (): Promise<never> => Promise.reject(new Error('was asked for'));
   await installNode(plain, { ...common, definition: parseDefinition(smallest).definition, program: never });
   assert.deepEqual(plain.names(''), []);
 
