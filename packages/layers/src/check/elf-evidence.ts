@@ -74,8 +74,8 @@ function runtimeEvidence(
   const found: Evidence[] = [];
   for (const runtime of runtimes) {
     const evidence = seenOf(runtime, { elf, names, buffer });
-    if (evidence === undefined) continue;
-    const { id, level, why, mend } = runtime;
+    const { id, level, why, mend, unless } = runtime;
+    if (evidence === undefined || (unless !== undefined && buffer.includes(unless, 0, 'latin1'))) continue;
     found.push({ id, level, evidence, why, mend });
   }
   return found;

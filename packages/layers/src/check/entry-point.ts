@@ -64,8 +64,10 @@ export function examineEntryPoint(config: ImageConfig, tree: MergedTree): EntryP
   const { script } = found.file;
   const isShell = interpreters.test(posix.basename(path));
   const findings: Finding[] = [];
-  if (script !== undefined) findings.push(scriptFinding(path, { layer: found.file.layer, script, says }));
-  else if (isShell && args.length > 1) {
+  if (script !== undefined) {
+    const context = { layer: found.file.layer, script, says };
+    findings.push(scriptFinding(path, context), ...missingInterpreter(path, { ...context, tree }));
+  } else if (isShell && args.length > 1) {
     findings.push({
       id: 'entry-point-script',
       level: 'note',
@@ -79,10 +81,7 @@ export function examineEntryPoint(config: ImageConfig, tree: MergedTree): EntryP
   return { findings, program: path, args };
 }
 
-function scriptFinding(
-  path: string,
-  { layer, script, says }: { readonly layer: number; readonly script: string; readonly says: string },
-): Finding {
+function scriptFinding(path: string, { layer, script, says }: ScriptContext): Finding {
   return {
     id: 'entry-point-script',
     level: 'note',
@@ -92,6 +91,31 @@ function scriptFinding(
     why: 'it runs, because the file lies in a signed layer; but what it runs with the same interpreter is not looked at by the kernel',
     mend: 'start a compiled program, and leave the interpreter out of the image, where that can be done',
   };
+}
+
+function missingInterpreter(
+  path: string,
+  { layer, script, says, tree }: ScriptContext & { readonly tree: MergedTree },
+): readonly Finding[] {
+  const [interpreter = ''] = script.split(/\s+/);
+  if (tree.resolve(interpreter)?.file.kind === 'file') return [];
+  const finding: Finding = {
+    id: 'interpreter-missing',
+    level: 'refused',
+    path,
+    layer,
+    evidence: `${says}; begins with #!${script}`,
+    why: `no layer has ${interpreter === '' ? 'an interpreter of no name' : interpreter}, so it runs nowhere`,
+    mend: 'name an interpreter of the image, or start a compiled program',
+  };
+  return [finding];
+}
+
+interface ScriptContext {
+  readonly layer: number;
+  readonly script: string;
+  /** What the configuration starts. */
+  readonly says: string;
 }
 
 /** Where the program may be: one place for a path, one for each folder of PATH for a name. */

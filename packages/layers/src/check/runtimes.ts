@@ -19,6 +19,8 @@ export interface Runtime {
   readonly imports?: readonly string[];
   /** Latin-1 text somewhere in the file. */
   readonly texts?: readonly string[];
+  /** Text that says it is a variant without the JIT. */
+  readonly unless?: string;
   readonly why: string;
   readonly mend: string;
 }
@@ -40,6 +42,7 @@ export const runtimes: readonly Runtime[] = [
     level: 'refused',
     sonames: /^libjvm\.so/,
     exports: ['JNI_CreateJavaVM'],
+    unless: 'Zero VM',
     why: `HotSpot generates even its interpreter while it starts: ${anonymous}`,
     mend: 'use a Zero virtual machine (openjdk-*-jre-zero, java -zero), or compile ahead of time (GraalVM native-image)',
   },
@@ -94,7 +97,7 @@ export const runtimes: readonly Runtime[] = [
   {
     id: 'jit-erlang',
     level: 'refused',
-    texts: ['erts/emulator/beam/jit/'],
+    texts: ['BeamModuleAssembler', 'beam/jit/'],
     why: `the BEAM compiles modules when they are loaded: ${anonymous}`,
     mend: 'use an Erlang/OTP that was configured with --disable-jit (emulator flavour emu)',
   },
@@ -102,6 +105,7 @@ export const runtimes: readonly Runtime[] = [
     id: 'jit-pypy',
     level: 'limited',
     sonames: /^libpypy[\d.]*-c\.so/,
+    texts: ['PYPY_GC_NURSERY'],
     why: `PyPy cannot compile what it traced: ${anonymous}`,
     mend: 'run it with --jit off, or use CPython',
   },
@@ -159,7 +163,8 @@ export const runtimes: readonly Runtime[] = [
   {
     id: 'memfd-clone',
     level: 'refused',
-    texts: ['_LIBCONTAINER_CLONED_BINARY', 'runc-dmz', '/proc/self/exe is not cloned'],
+    // crun has a clone of its own, and does without where the program is read-only.
+    texts: ['runc:[1:CHILD]'],
     why: 'it executes a copy of itself in memory (memfd), which is no signed file',
     mend: 'use crun, which does not need to inside containers of this host',
   },
