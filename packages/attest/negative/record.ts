@@ -36,11 +36,9 @@ async function main(): Promise<void> {
   mkdirSync(join(folder, 'state'));
   const swtpm = spawn(
     'swtpm',
-    [
-      ...['socket', '--tpm2', '--flags', 'not-need-init'],
-      ...['--tpmstate', `dir=${join(folder, 'state')}`],
-      ...['--server', `type=unixio,path=${socket}`, '--ctrl', `type=unixio,path=${socket}.ctrl`],
-    ],
+    ['socket', '--tpm2', '--flags', 'not-need-init']
+      .concat(['--tpmstate', `dir=${join(folder, 'state')}`])
+      .concat(['--server', `type=unixio,path=${socket}`, '--ctrl', `type=unixio,path=${socket}.ctrl`]),
     { stdio: 'ignore' },
   );
   const ended = once(swtpm, 'exit');

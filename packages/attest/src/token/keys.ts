@@ -2,6 +2,7 @@
 
 import { createPublicKey, hash, sign } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
+import { DerReader } from '@osguard/formats/der';
 import { AttestError } from '../error.ts';
 import type { JsonWebKeyP256, JsonWebKeySet, TokenSigner } from './types.ts';
 
@@ -13,12 +14,24 @@ export function createTokenSigner(privateKey: KeyObject): TokenSigner {
   const { x, y } = createPublicKey(privateKey).export({ format: 'jwk' });
   if (x === undefined || y === undefined) throw new AttestError('token', 'the token key has no public part');
   const kid = thumbprint(x, y);
-  const key = { key: privateKey, dsaEncoding: 'ieee-p1363' } as const;
   return {
     kid,
     publicKey: { kty: 'EC', crv: 'P-256', x, y, kid, alg: 'ES256', use: 'sig' },
-    sign: (input) => sign('sha256', input, key),
+    // The key itself instead of { key, dsaEncoding }: less than half the time, measured.
+    sign: (input) => concatenated(sign('sha256', input, privateKey)),
   };
+}
+
+/** From the DER sequence of r and s to r‖s (RFC 7518 section 3.4). */
+function concatenated(der: Uint8Array): Uint8Array {
+  const both = new Uint8Array(2 * coordinate);
+  const numbers = new DerReader(der).sequence('signature');
+  for (const end of [coordinate, 2 * coordinate]) {
+    const value = numbers.integer('number of the signature');
+    const magnitude = value[0] === 0 ? value.subarray(1) : value;
+    both.set(magnitude, end - magnitude.length);
+  }
+  return both;
 }
 
 /** What /.well-known/jwks.json answers: the signing key, and those whose tokens may still be about. */

@@ -13,6 +13,8 @@ import type { UserspaceRecord } from '@osguard/formats/userspace-log';
 import type { Evidence } from '../evidence/types.ts';
 import { Missing } from './check.ts';
 import { matchRelease } from './match.ts';
+import { readSecureBoot } from './secure-boot-variables.ts';
+import type { SecureBootState } from './secure-boot-variables.ts';
 import type { ReleaseMatch } from './match.ts';
 import type { NodeRecord, NonceRecord, VerifyContext } from './types.ts';
 
@@ -30,6 +32,7 @@ export interface Material {
   readonly records: readonly UserspaceRecord[];
   /** Every allowed or known release against the signed PCR values, the best first. */
   readonly match: ReleaseMatch;
+  readonly secureBoot: SecureBootState;
 }
 
 /** @param evidence undefined when it could not be parsed. */
@@ -56,6 +59,9 @@ export function gather(evidence: Evidence | undefined, context: VerifyContext): 
   );
   const match = once('no release is known', () =>
     present(matchRelease(given().pcrs, context), 'no release is known'),
+  );
+  const secureBoot = once('what firmware measured of Secure Boot cannot be read', () =>
+    readSecureBoot(log()),
   );
   return {
     context,
@@ -85,6 +91,9 @@ export function gather(evidence: Evidence | undefined, context: VerifyContext): 
     },
     get records() {
       return records();
+    },
+    get secureBoot() {
+      return secureBoot();
     },
     get match() {
       return match();

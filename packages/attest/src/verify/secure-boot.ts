@@ -4,71 +4,15 @@
  */
 
 import { toHex } from '@osguard/formats/bytes';
-import {
-  globalVariableGuid,
-  imageSecurityDatabaseGuid,
-  parseSignatureLists,
-  signatureTypes,
-} from '@osguard/formats/efi';
+import { parseSignatureLists, signatureTypes } from '@osguard/formats/efi';
 import { describeEvent, eventTypes, parseEventData } from '@osguard/formats/eventlog';
-import type { EventLog, LogEvent, VariableData } from '@osguard/formats/eventlog';
+import type { LogEvent } from '@osguard/formats/eventlog';
 import type { CheckDefinition } from './check.ts';
 import { Missing, Refused } from './check.ts';
 import { eventPlace } from './firmware-log.ts';
 import type { Material } from './material.ts';
 import { secureBootPcr } from './match.ts';
-
-interface Variable {
-  readonly event: LogEvent;
-  readonly data: VariableData;
-}
-
-const vendors: Readonly<Record<string, string>> = {
-  SecureBoot: globalVariableGuid,
-  PK: globalVariableGuid,
-  KEK: globalVariableGuid,
-  AuditMode: globalVariableGuid,
-  DeployedMode: globalVariableGuid,
-  db: imageSecurityDatabaseGuid,
-  dbx: imageSecurityDatabaseGuid,
-  dbt: imageSecurityDatabaseGuid,
-  dbr: imageSecurityDatabaseGuid,
-};
-
-/** Firmware's Secure Boot variables by name; of one measured twice the first, which `secure-boot` refuses. */
-function variables(log: EventLog): ReadonlyMap<string, Variable> {
-  const found = new Map<string, Variable>();
-  for (const event of log.events) {
-    if (event.pcr !== secureBootPcr || event.type !== eventTypes.EV_EFI_VARIABLE_DRIVER_CONFIG) continue;
-    const data = parseEventData(event);
-    if (data.kind === 'variable' && isKnown(data) && !found.has(data.name))
-      found.set(data.name, { event, data });
-  }
-  return found;
-}
-
-function isKnown({ name, vendor }: VariableData): boolean {
-  return Object.hasOwn(vendors, name) && vendors[name] === vendor;
-}
-
-/** The first event that PCR 7 is not for: unknown, out of place, or there twice. */
-function findIntruder(log: EventLog): LogEvent | undefined {
-  const seen = new Set<string>();
-  let ended = false;
-  return log.events.find((event) => {
-    if (event.pcr !== secureBootPcr || event.type === eventTypes.EV_NO_ACTION) return false;
-    if (event.type === eventTypes.EV_SEPARATOR) {
-      ended = true;
-      return false;
-    }
-    if (event.type === eventTypes.EV_EFI_VARIABLE_AUTHORITY) return false;
-    if (event.type !== eventTypes.EV_EFI_VARIABLE_DRIVER_CONFIG || ended) return true;
-    const data = parseEventData(event);
-    if (data.kind !== 'variable' || !isKnown(data) || seen.has(data.name)) return true;
-    seen.add(data.name);
-    return false;
-  });
-}
+import type { MeasuredKey } from './secure-boot-variables.ts';
 
 /** Digests of events of this type that the release expects in PCR 7, lower-case hex. */
 function expectedDigests({ match }: Material, type: string): readonly string[] {
@@ -82,8 +26,8 @@ function digestOf({ digests }: LogEvent): string {
   return toHex(digests.sha256);
 }
 
-function needed(material: Material, name: string): Variable {
-  const variable = variables(material.log).get(name);
+function needed(material: Material, name: string): MeasuredKey {
+  const variable = material.secureBoot.variables.get(name);
   if (variable === undefined) {
     throw new Refused(`firmware did not measure ${name}`, { where: `PCR ${secureBootPcr}` });
   }
@@ -95,7 +39,7 @@ export const secureBootChecks: readonly CheckDefinition[] = [
     id: 'secure-boot',
     claim: 'Secure Boot was on',
     run(material) {
-      const intruder = findIntruder(material.log);
+      const { intruder } = material.secureBoot;
       if (intruder !== undefined) {
         throw new Refused('PCR 7 has an event that is unknown, out of place, or there twice', {
           found: describeEvent(intruder),
@@ -110,7 +54,7 @@ export const secureBootChecks: readonly CheckDefinition[] = [
           where: eventPlace(event),
         });
       }
-      const found = variables(material.log);
+      const found = material.secureBoot.variables;
       const audit = found.get('AuditMode');
       if (audit !== undefined && audit.data.value.some((byte) => byte !== 0)) {
         throw new Refused('Secure Boot only watched (audit mode)', { where: eventPlace(audit.event) });

@@ -27,6 +27,9 @@ const overData: ReadonlySet<number> = new Set([
   eventTypes.EV_EFI_GPT_EVENT,
 ]);
 
+/** Bytes before the name: GUID, length of the name in characters, size of the value. */
+const variableHead = 32;
+
 /** `unrelated` when the event has no digest of this bank too. @throws FormatError for data that does not parse */
 export function checkEventDigest(event: LogEvent, bank: PcrBank): DigestCheck {
   const digest = event.digests[bank];
@@ -40,11 +43,22 @@ export function checkEventDigest(event: LogEvent, bank: PcrBank): DigestCheck {
   const covers = (bytes: Uint8Array): boolean => latin1Digest(facts, bytes) === wanted;
   if (event.type === eventTypes.EV_EFI_VARIABLE_BOOT) {
     // The value alone in early firmware and in edk2, the whole structure elsewhere.
-    if (covers(event.data)) return 'matches';
+    const value = valueWithin(event.data);
+    if ((value !== undefined && covers(value)) || covers(event.data)) return 'matches';
     const data = parseEventData(event);
     return data.kind === 'variable' && covers(data.value) ? 'matches' : 'differs';
   }
   return coveredForms(event).some(covers) ? 'matches' : 'differs';
+}
+
+/** The value in UEFI_VARIABLE_DATA, found by its lengths alone: firmware with a hundred boot options is common. */
+function valueWithin(data: Uint8Array): Uint8Array | undefined {
+  if (data.length < variableHead) return undefined;
+  const view = new DataView(data.buffer, data.byteOffset, data.length);
+  const start = variableHead + view.getUint32(16, true) * 2;
+  const end = start + view.getUint32(24, true);
+  const small = view.getUint32(20, true) === 0 && view.getUint32(28, true) === 0;
+  return small && end <= data.length ? data.subarray(start, end) : undefined;
 }
 
 /** The data, and the data without what some firmware logs behind it: the NUL of a string, padding of a variable. */
