@@ -27,14 +27,8 @@ export async function withoutIpePolicy(uki: ByteSource, boot: Signer): Promise<B
 
 /** An add-on for the stub (systemd-stub(7)): a signed image that carries nothing but a kernel argument. */
 export async function addonOf(uki: ByteSource, argument: string, boot: Signer): Promise<ByteSource> {
-  const none = new Uint8Array();
-  const sections = new Map<string, Uint8Array>([['.cmdline', Buffer.from(argument)]]);
-  for (const name of ['.linux', '.initrd']) if (hasSection(uki, name)) sections.set(name, none);
-  return signPe(boot, withSections(uki, sections));
-}
-
-function hasSection(uki: ByteSource, name: string): boolean {
-  return readUkiSection(parsePe(uki), name) !== undefined;
+  const contents = new Map([['.cmdline', Buffer.from(argument)]]);
+  return signPe(boot, withSections(uki, contents, { without: ['.linux', '.initrd'] }));
 }
 
 function section(uki: ByteSource, name: string): Uint8Array {

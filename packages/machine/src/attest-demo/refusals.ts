@@ -2,14 +2,14 @@
 
 import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
-import type { CheckMessage } from '@osguard/attest/protocol';
 import type { EventSink } from '@osguard/events';
 import { step } from '@osguard/events';
 import { MachineError } from '../error.ts';
-import type { LabOptions, Seen } from './lab.ts';
+import { judgeBoot } from './judge-boot.ts';
+import type { LabOptions } from './lab.ts';
 import { Lab } from './lab.ts';
 import { replayAnswers, replayEvidence } from './replay.ts';
-import type { Expectation, Scenario, Workshop } from './scenarios.ts';
+import type { Scenario, Workshop } from './scenarios.ts';
 import { openWorkshop, scenarios } from './scenarios.ts';
 
 export interface RefusalsOptions extends LabOptions {
@@ -66,44 +66,10 @@ async function runScenario(scenario: Scenario, workshop: Workshop): Promise<Refu
   try {
     const request = { disks, variables, ...(await scenario.prepare(workshop)) };
     const seen = await lab.boot(id, request);
-    return { id, title, ...judge(seen, expect), seconds: seen.outcome.seconds };
+    return { id, title, ...judgeBoot(seen, expect), seconds: seen.outcome.seconds };
   } finally {
     await repair?.(workshop);
   }
-}
-
-function judge(
-  { outcome, trust, failed, decisions }: Seen,
-  expect: Expectation,
-): Pick<RefusalRow, 'ok' | 'expected' | 'found' | 'evidence'> {
-  const said = [
-    ...(outcome.end === 'refused' ? failed.map(describeCheck) : []),
-    ...decisions.map(({ kind, subject, reason }) => `${kind} ${subject} ${reason ?? ''}`.trim()),
-    ...outcome.lines,
-  ];
-  const missing = expect.says.filter((pattern) => !said.some((line) => pattern.test(line)));
-  const telling = said.filter((line) => expect.says.some((pattern) => pattern.test(line)));
-  const ok =
-    outcome.end === expect.end &&
-    (expect.trust === undefined || trust === expect.trust) &&
-    missing.length === 0;
-  return {
-    ok,
-    expected: [expect.end, ...expect.says.map(String)].join(', '),
-    found: [outcome.end, `on record: ${trust}`, ...missing.map((pattern) => `nothing says ${pattern}`)].join(
-      ', ',
-    ),
-    evidence: ok ? telling : said,
-  };
-}
-
-function describeCheck({ id, message, expected, found, where }: CheckMessage): string {
-  return [
-    `${id}: ${message}`,
-    ...(expected === undefined ? [] : [`expected ${expected}`]),
-    ...(found === undefined ? [] : [`found ${found}`]),
-    ...(where === undefined ? [] : [`at ${where}`]),
-  ].join('; ');
 }
 
 /** The evidence of the first boot, a day later by the verifier's clock. */

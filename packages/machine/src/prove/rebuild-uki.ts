@@ -10,13 +10,18 @@ const nameSize = 8;
 
 /**
  * Unsigned. The old sections stay in the file under names nobody looks for; the stub finds sections by name.
+ * @param without sections that are gone afterwards
  * @throws MachineError when there is no such section
  */
-export function withSections(uki: ByteSource, contents: ReadonlyMap<string, Uint8Array>): ByteSource {
+export function withSections(
+  uki: ByteSource,
+  contents: ReadonlyMap<string, Uint8Array>,
+  { without = [] }: { readonly without?: readonly string[] } = {},
+): ByteSource {
   const plain = stripSignatures(uki);
   const image = parsePe(plain);
   const bytes = Uint8Array.from(plain.read(0, plain.size));
-  for (const [count, name] of [...contents.keys()].entries()) {
+  for (const [count, name] of [...contents.keys(), ...without].entries()) {
     const index = image.sections.findIndex((each) => each.name === name);
     if (index < 0) throw new MachineError('bad-option', `the UKI has no section ${name}`);
     const at = image.at.sectionTable + index * sectionHeaderSize;
