@@ -72,7 +72,7 @@ async function measure(bench: Bench): Promise<Measurement> {
   const { argv, env = {}, prepare } = lab.build(lab.define('announcing', { announce: true }), path);
   prepare();
   const [file, ...args] = argv;
-  execFileSync(file, args, { env: { ...process.env, ...env }, stdio: 'ignore' });
+  execFileSync(file, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'ignore', 'inherit'] });
   const folder = mkdtempSync(join(tmpdir(), 'osguard-bench-boot-'));
   try {
     const release = await openRelease(path);

@@ -11,6 +11,7 @@ import type { RootHash } from '@osguard/formats/verity';
 import { rootHashPartitionIds } from '@osguard/formats/verity';
 import type { Keyring } from '@osguard/keys';
 import { removableMediaPath } from '../disk/host-disk.ts';
+import type { BootImage } from './boot-image.ts';
 import type { CheckList } from './checks.ts';
 import { CheckFailed } from './checks.ts';
 
@@ -77,6 +78,13 @@ export async function checkEsp(
   });
 }
 
+export interface EspFilesInput {
+  readonly foreign: boolean;
+  readonly trust: Keyring;
+  /** What {@link FoundEsp.uki} holds. */
+  readonly boot: BootImage;
+}
+
 /**
  * What else lies on the ESP could be started or read before anything is verified. Ours holds the boot image alone; on
  * others every program must be signed by the role boot.
@@ -84,7 +92,7 @@ export async function checkEsp(
 export async function checkEspFiles(
   list: CheckList,
   { volume, uki }: FoundEsp,
-  { foreign, trust }: { readonly foreign: boolean; readonly trust: Keyring },
+  { foreign, trust, boot }: EspFilesInput,
 ): Promise<void> {
   const title = foreign
     ? 'every program on the ESP is signed by the role boot'
@@ -97,7 +105,9 @@ export async function checkEspFiles(
     }
     const trusted = trust.certificates('boot');
     const programs = files.filter(({ path }) => /\.efi$/i.test(path));
-    const unsigned = programs.find((node) => !verifyPe(volume.open(node), { trusted }).ok);
+    const isSigned = (node: FatNode): boolean =>
+      node === uki ? boot.verification().ok : verifyPe(volume.open(node), { trusted }).ok;
+    const unsigned = programs.find((node) => !isSigned(node));
     if (unsigned !== undefined) throw new CheckFailed(`${unsigned.path} is not signed by the role boot`);
     return { found: programs.map(({ path }) => path).join(', '), value: undefined };
   });

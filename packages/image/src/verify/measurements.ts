@@ -2,14 +2,13 @@
 
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ByteSource } from '@osguard/formats/bytes';
 import { equalBytes } from '@osguard/formats/bytes';
-import { verifyPe } from '@osguard/formats/pe';
 import type { ReferenceValues } from '@osguard/formats/reference-values';
 import { bootPhases, encodeReferenceValues, parseReferenceValues } from '@osguard/formats/reference-values';
 import type { Keyring } from '@osguard/keys';
 import { referenceValuesName, releaseMeasurements } from '../measure/index.ts';
 import type { ReleaseFolder } from '../release/folder.ts';
+import type { BootImage } from './boot-image.ts';
 import type { CheckList } from './checks.ts';
 import { CheckFailed } from './checks.ts';
 
@@ -18,13 +17,13 @@ const largest = 4 * 1024 * 1024;
 
 export interface MeasurementInput {
   readonly release: ReleaseFolder;
-  /** The boot image found on the disk. */
-  readonly uki: ByteSource;
+  /** Found on the disk. */
+  readonly boot: BootImage;
   readonly trust: Keyring;
 }
 
 export async function checkMeasurements(list: CheckList, input: MeasurementInput): Promise<void> {
-  const { release, uki, trust } = input;
+  const { release, boot, trust } = input;
   const name = {
     id: 'reference-values',
     title: 'the reference values are what this boot image and these keys measure',
@@ -34,7 +33,7 @@ export async function checkMeasurements(list: CheckList, input: MeasurementInput
     const path = join(release.path, referenceValuesName);
     if ((await stat(path)).size > largest) throw new CheckFailed('too large to be reference values');
     const bytes = await readFile(path);
-    const { signatures } = verifyPe(uki, { trusted: trust.certificates('boot') });
+    const { signatures } = boot.verification();
     const signer = signatures.find(({ ok }) => ok)?.certificate;
     if (signer === undefined) throw new CheckFailed('the boot image is not signed by a trusted key');
     const { kernel } = release.manifest;
@@ -42,7 +41,7 @@ export async function checkMeasurements(list: CheckList, input: MeasurementInput
       name: release.name,
       version: release.version,
       kernel,
-      uki,
+      uki: boot.source,
       bootCertificate: signer,
       keyring: trust,
     });

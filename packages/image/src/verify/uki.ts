@@ -1,11 +1,12 @@
 /** The UKI: who signed it, what command line it binds, what its initrd carries. */
 
 import type { ByteSource } from '@osguard/formats/bytes';
-import { parsePe, readUkiSection, verifyPe } from '@osguard/formats/pe';
-import type { PeImage } from '@osguard/formats/pe';
+import { parsePe, readUkiSection } from '@osguard/formats/pe';
+import type { PeImage, PeVerification } from '@osguard/formats/pe';
 import type { RootHash } from '@osguard/formats/verity';
 import { parseRootHash } from '@osguard/formats/verity';
 import type { Keyring } from '@osguard/keys';
+import type { BootImage } from './boot-image.ts';
 import type { CheckList } from './checks.ts';
 import { CheckFailed } from './checks.ts';
 import type { InitrdFiles } from './initrd-files.ts';
@@ -20,7 +21,7 @@ export interface FoundUki {
 
 export async function checkUki(
   list: CheckList,
-  source: ByteSource,
+  boot: BootImage,
   trust: Keyring,
 ): Promise<FoundUki | undefined> {
   const signed = await list.check(
@@ -28,17 +29,17 @@ export async function checkUki(
     () => {
       const trusted = trust.certificates('boot');
       if (trusted.length === 0) throw new CheckFailed('no certificate of the role boot is trusted');
-      const { digest, signatures } = verifyPe(source, { trusted });
+      const { digest, signatures } = boot.verification();
       const good = signatures.find(({ ok }) => ok);
       if (good === undefined) throw new CheckFailed(whyNot(signatures));
       return {
         found: `${good.certificate?.subjectText ?? 'signed'}, sha256 ${digest}`,
-        value: parsePe(source),
+        value: parsePe(boot.source),
       };
     },
   );
   // What follows is looked at even when nobody trusted signed it, so that one report names every fault.
-  const image = signed ?? tryParse(source);
+  const image = signed ?? tryParse(boot.source);
   if (image === undefined) {
     for (const name of [names.line, names.hash, names.initrd]) list.missing(name, 'the UKI cannot be parsed');
     return undefined;
@@ -85,7 +86,7 @@ function tryParse(source: ByteSource): PeImage | undefined {
   }
 }
 
-function whyNot(signatures: ReturnType<typeof verifyPe>['signatures']): string {
+function whyNot(signatures: PeVerification['signatures']): string {
   if (signatures.length === 0) return 'not signed';
   return signatures
     .map(({ certificate, checks }) => {

@@ -15,6 +15,7 @@ import { FileThreads } from '../files/file-threads.ts';
 import { openFileSource } from '../files/source.ts';
 import type { ReleaseFolder } from '../release/folder.ts';
 import { openRelease } from '../release/folder.ts';
+import { openBootImage } from './boot-image.ts';
 import type { Check } from './checks.ts';
 import { CheckList } from './checks.ts';
 import { checkDisk, checkEsp, checkEspFiles, checkUsrPartitions } from './disk.ts';
@@ -91,12 +92,13 @@ async function verifyDisk(
   if (disk === undefined) return { verifiedBytes: 0 };
   const esp = await checkEsp(list, disk, { foreign });
   if (esp === undefined) return { verifiedBytes: 0 };
-  await checkEspFiles(list, esp, { foreign, trust });
-  const bootImage = esp.volume.open(esp.uki);
-  const uki = await checkUki(list, bootImage, trust);
+  const boot = openBootImage(esp.volume.open(esp.uki), trust);
+  await checkEspFiles(list, esp, { foreign, trust, boot });
+  const uki = await checkUki(list, boot, trust);
   if (uki === undefined) return { verifiedBytes: 0 };
   const { rootHash, initrd } = uki;
-  if (release !== undefined) await checkSameRoot(list, release, { rootHash, ukiDigest: digestOf(bootImage) });
+  if (release !== undefined)
+    await checkSameRoot(list, release, { rootHash, ukiDigest: digestOf(boot.source) });
   if (!foreign) {
     await checkCommandLine(list, uki.commandLine);
     await checkIpe(list, initrd, trust);
@@ -107,7 +109,7 @@ async function verifyDisk(
   if (partitions === undefined) return { rootHash, verifiedBytes: 0 };
   const usr = await checkUsr(list, { rootHash, disk, partitions, ...(signal !== undefined && { signal }) });
   if (!foreign) await checkSelinux(list, usr?.image);
-  if (release !== undefined) await checkMeasurements(list, { release, uki: bootImage, trust });
+  if (release !== undefined) await checkMeasurements(list, { release, boot, trust });
   if (release !== undefined) await checkSbom(list, { release, usr, threads });
   return { rootHash, verifiedBytes: usr?.image.size ?? 0 };
 }
