@@ -23,6 +23,7 @@ export type {
   EnrolmentJudgement,
 } from './ek/types.ts';
 export { verifyEvidence } from './verify/verify.ts';
+export { encodeNodeRecord, parseNodeRecord } from './verify/node-record.ts';
 export { appraisalIds, authenticationIds, checkIds } from './verify/ids.ts';
 export type { CheckId } from './verify/ids.ts';
 export type {

@@ -1,15 +1,9 @@
 /** Which key signed, and can it lie? TPM 2.0 Library Part 1 sections 16 (names) and 25.2 (attributes), Part 2 section 8.3. */
 
+import { hash } from 'node:crypto';
 import { equalBytes, toHex } from '@osguard/formats/bytes';
-import {
-  attributeNames,
-  handleName,
-  publicAreaName,
-  qualifiedName,
-  tpmHandle,
-  verifyTpmSignature,
-} from '@osguard/formats/tpm2';
-import type { ObjectAttribute, TpmPublic } from '@osguard/formats/tpm2';
+import { attributeNames, handleName, hashIds, tpmHandle, verifyTpmSignature } from '@osguard/formats/tpm2';
+import type { ObjectAttribute, TpmHash, TpmPublic } from '@osguard/formats/tpm2';
 import type { CheckDefinition } from './check.ts';
 import { Refused } from './check.ts';
 
@@ -78,7 +72,7 @@ export const attestationKeyChecks: readonly CheckDefinition[] = [
     id: 'ak-name',
     claim: 'the attestation key is the one that was enrolled',
     run({ ak, node }) {
-      const name = toHex(publicAreaName(ak));
+      const name = toHex(nameOf(ak, node.ak));
       if (name === node.akName) return;
       throw new Refused('the attestation key is not the one that was bound to the TPM at enrolment', {
         expected: node.akName,
@@ -128,12 +122,26 @@ export const attestationKeyChecks: readonly CheckDefinition[] = [
   },
 ];
 
+/** Of a public area whose bytes are at hand and were parsed whole: nothing needs to be encoded again. */
+function nameOf({ nameAlg }: TpmPublic, bytes: Uint8Array): Uint8Array {
+  return digestName(nameAlg, bytes);
+}
+
+/** The form names have: algorithm, 2 bytes big-endian, and digest (TPM 2.0 Library Part 1, section 16). */
+function digestName(algorithm: TpmHash, bytes: Uint8Array): Uint8Array {
+  const id = hashIds[algorithm];
+  return Buffer.concat([Uint8Array.of(id >> 8, id & 0xff), hash(algorithm, bytes, 'buffer')]);
+}
+
 /** TPM_RH_OWNER is the parent of the attestation key: it is a primary key of the owner hierarchy. */
 export const signerCheck: CheckDefinition = {
   id: 'quote-signer',
   claim: 'the quote names the attestation key as its signer',
-  run({ ak, quote }) {
-    const expected = qualifiedName(handleName(tpmHandle.owner), ak);
+  run({ ak, node, quote }) {
+    const expected = digestName(
+      ak.nameAlg,
+      Buffer.concat([handleName(tpmHandle.owner), nameOf(ak, node.ak)]),
+    );
     if (equalBytes(expected, quote.qualifiedSigner)) return;
     throw new Refused('the quote names another signer, or the key under another hierarchy', {
       expected: toHex(expected),

@@ -24,6 +24,8 @@ export interface CheckDefinition {
 
 /** What a check that holds wants to tell. */
 export interface Holds {
+  /** Instead of the claim, where that would say too much. */
+  readonly message?: string;
   readonly found?: string;
   readonly where?: string;
 }

@@ -91,8 +91,9 @@ export const freshnessChecks: readonly CheckDefinition[] = [
     id: 'tls-key',
     claim: 'the evidence belongs to this TLS connection',
     run({ evidence, context: { channelKey } }) {
-      if (channelKey === 'offline')
-        return { found: 'looked at offline: there is no connection to compare with' };
+      if (channelKey === 'offline') {
+        return { message: 'judged offline: there is no TLS connection to compare the key with' };
+      }
       if (equalBytes(channelKey, evidence.tlsKey)) return undefined;
       throw new Refused('the connection speaks with another key than the evidence names', {
         expected: `SHA-256 ${hash('sha256', channelKey, 'hex')}`,

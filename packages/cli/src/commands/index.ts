@@ -122,6 +122,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./layers-convert.ts')).layersConvert,
   },
   {
+    path: ['attest', 'verify'],
+    summary: 'judge one evidence offline: every check, what was expected, what was found',
+    load: async () => (await import('./attest-verify.ts')).attestVerify,
+  },
+  {
     path: ['attest', 'explain'],
     summary: 'which event of which PCR differs from a release, and where the expectation comes from',
     load: async () => (await import('./attest-explain.ts')).attestExplain,
