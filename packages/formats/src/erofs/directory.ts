@@ -3,14 +3,19 @@
  * `.` and `..` among them, are sorted by the bytes of their names: the kernel searches them by bisection.
  */
 
-import { ByteReader, decodeText, FormatError } from '../bytes/index.ts';
-import { direntSize, maxNameLength } from './layout.ts';
+import { ByteReader, decodeText, encodeText, FormatError } from '../bytes/index.ts';
+import type { ErofsType } from './layout.ts';
+import { direntSize, maxNameLength, slotSize, typeCodes } from './layout.ts';
+
+const textEncoder = new TextEncoder();
 
 export interface DirectoryEntry {
-  readonly name: Uint8Array;
-  readonly nid: number;
-  /** `file_type` of {@link typeCodes}. */
-  readonly fileType: number;
+  readonly name: string;
+  readonly node: {
+    /** Of the inode in the inode area. Bytes. */
+    readonly offset: number;
+    readonly type: ErofsType;
+  };
 }
 
 export interface DirectoryPlan {
@@ -40,14 +45,23 @@ export function planDirectory(lengths: readonly number[], blockSize: number): Di
 export function encodeDirectoryBlock(target: Uint8Array, entries: readonly DirectoryEntry[]): void {
   const view = new DataView(target.buffer, target.byteOffset, target.byteLength);
   let nameOffset = entries.length * direntSize;
-  for (const [index, entry] of entries.entries()) {
+  for (const [index, { name, node }] of entries.entries()) {
     const at = index * direntSize;
-    view.setBigUint64(at, BigInt(entry.nid), true);
+    const nid = node.offset / slotSize;
+    view.setUint32(at, nid % 2 ** 32, true);
+    view.setUint32(at + 4, Math.floor(nid / 2 ** 32), true);
     view.setUint16(at + 8, nameOffset, true);
-    view.setUint8(at + 10, entry.fileType);
-    target.set(entry.name, nameOffset);
-    nameOffset += entry.name.length;
+    view.setUint8(at + 10, typeCodes[node.type].dirent);
+    nameOffset += writeName(target, name, nameOffset);
   }
+}
+
+/** Without an object for each of thousands of names. */
+function writeName(target: Uint8Array, name: string, at: number): number {
+  if (name.isWellFormed()) return textEncoder.encodeInto(name, target.subarray(at)).written;
+  const bytes = encodeText(name);
+  target.set(bytes, at);
+  return bytes.length;
 }
 
 export interface ParsedEntry {

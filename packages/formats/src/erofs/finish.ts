@@ -3,13 +3,14 @@
  * inline tails. All places are known before the first byte of it is written, so it goes out in one pass too.
  */
 
-import { encodeText, FormatError } from '../bytes/index.ts';
+import { FormatError } from '../bytes/index.ts';
 import type { DirectoryPlan } from './directory.ts';
 import { encodeDirectoryBlock, planDirectory } from './directory.ts';
 import { encodeInode, fitsCompact, inodeSize } from './inode.ts';
 import type { ErofsInode, InodeTimes } from './inode.ts';
-import { dataLayout, extendedInodeSize, nullBlock, slotSize, typeCodes } from './layout.ts';
+import { dataLayout, extendedInodeSize, nullBlock, slotSize } from './layout.ts';
 import type { SequentialOutput } from './output.ts';
+import { nameLength } from './names.ts';
 import { Placement } from './placement.ts';
 import type { TailStore } from './tails.ts';
 import type { Tree, TreeDirectory, TreeNode } from './tree.ts';
@@ -76,7 +77,7 @@ function layOutDirectory(
   { node, entries }: TreeDirectory,
   { input, firstBlock }: { readonly input: FinishInput; readonly firstBlock: number },
 ): DirectoryPlan {
-  const lengths = entries.map(({ name }) => encodeText(name).length);
+  const lengths = entries.map(({ name }) => nameLength(name));
   const plan = planDirectory(lengths, input.blockSize);
   const fullBlocks = plan.starts.length - 2;
   node.size = fullBlocks * input.blockSize + plan.lastSize;
@@ -115,15 +116,7 @@ interface BlockOfDirectory {
 
 function directoryBlock({ entries, plan, index, size }: BlockOfDirectory): Uint8Array {
   const target = new Uint8Array(size);
-  const slice = entries.slice(plan.starts[index], plan.starts[index + 1]);
-  encodeDirectoryBlock(
-    target,
-    slice.map(({ name, node }) => ({
-      name: encodeText(name),
-      nid: node.offset / slotSize,
-      fileType: typeCodes[node.type].dirent,
-    })),
-  );
+  encodeDirectoryBlock(target, entries.slice(plan.starts[index], plan.starts[index + 1]));
   return target;
 }
 
@@ -138,19 +131,15 @@ interface InodeArea {
 function writeInodeArea(area: InodeArea, input: FinishInput): void {
   const { output, blockSize, tails } = input;
   const start = area.metaBlock * blockSize;
-  const pieces: { readonly offset: number; readonly node?: TreeNode }[] = area.nodes.map((node) => ({
-    offset: node.offset,
-    node,
-  }));
-  if (area.shared.length > 0) pieces.push({ offset: area.sharedBase });
-  pieces.sort((a, b) => a.offset - b.offset);
   const options = { input, sharedBase: area.sharedBase, scratch: scratchFor(area.nodes) };
-  for (const { offset, node } of pieces) {
-    output.zeros(start + offset - output.position);
-    if (node === undefined) {
+  let sharedLeft = area.shared.length > 0;
+  for (const node of area.nodes.toSorted((a, b) => a.offset - b.offset)) {
+    if (sharedLeft && area.sharedBase < node.offset) {
+      output.zeros(start + area.sharedBase - output.position);
       output.write(area.shared);
-      continue;
+      sharedLeft = false;
     }
+    output.zeros(start + node.offset - output.position);
     output.write(encodeRecord(node, options));
     if (node.tailSize === 0) continue;
     const directory = area.planned.get(node);
@@ -163,6 +152,9 @@ function writeInodeArea(area: InodeArea, input: FinishInput): void {
       output.write(node.tail);
     }
   }
+  if (!sharedLeft) return;
+  output.zeros(start + area.sharedBase - output.position);
+  output.write(area.shared);
 }
 
 interface Scratch {

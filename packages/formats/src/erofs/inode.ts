@@ -71,14 +71,21 @@ export function encodeInode(inode: ErofsInode, view: DataView, at: number): void
     view.setUint16(at + 26, inode.gid, true);
     return;
   }
-  view.setBigUint64(at + 8, BigInt(inode.size), true);
+  setInteger64(view, at + 8, inode.size);
   view.setUint32(at + 16, inode.union, true);
   view.setUint32(at + 20, inode.ino, true);
   view.setUint32(at + 24, inode.uid, true);
   view.setUint32(at + 28, inode.gid, true);
-  view.setBigInt64(at + 32, BigInt(inode.mtime), true);
+  setInteger64(view, at + 32, inode.mtime);
   view.setUint32(at + 40, inode.mtimeNsec, true);
   view.setUint32(at + 44, inode.nlink, true);
+}
+
+/** Two's complement of a safe integer: images have too many of them for a bigint each. */
+function setInteger64(view: DataView, at: number, value: number): void {
+  const high = Math.floor(value / 2 ** 32);
+  view.setUint32(at, value - high * 2 ** 32, true);
+  view.setInt32(at + 4, high, true);
 }
 
 const knownFormatBits = 0x0f;

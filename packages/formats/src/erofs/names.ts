@@ -16,17 +16,23 @@ export function encodeName(name: string): Uint8Array {
 const surrogate = /[\ud800-\udfff]/;
 
 /**
- * Sorts by the bytes of the names, as directories are stored. UTF-16 order is the same as long as no name
+ * Sorts in place by the bytes of the names, as directories are stored. UTF-16 order is the same as long as no name
  * holds a surrogate, and comparing strings is several times faster than comparing their bytes.
  */
 export function sortByName<T extends { readonly name: string }>(items: T[]): T[] {
   if (!items.some((item) => surrogate.test(item.name))) {
     return items.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
   }
-  return items
+  const sorted = items
     .map((item) => ({ item, bytes: encodeText(item.name) }))
-    .sort((a, b) => Buffer.compare(a.bytes, b.bytes))
-    .map(({ item }) => item);
+    .sort((a, b) => Buffer.compare(a.bytes, b.bytes));
+  for (const [index, { item }] of sorted.entries()) items[index] = item;
+  return items;
+}
+
+/** Bytes of a name on disk. */
+export function nameLength(name: string): number {
+  return name.isWellFormed() ? Buffer.byteLength(name) : encodeText(name).length;
 }
 
 /** The components of a path whose root is `/` or the empty string; a leading slash is optional. */

@@ -33,10 +33,15 @@ export interface TreeNode {
   offset: number;
 }
 
+export interface TreeEntry {
+  readonly name: string;
+  readonly node: TreeNode;
+}
+
 export interface TreeDirectory {
   readonly node: TreeNode;
   /** `.`, `..` and the children, sorted by the bytes of their names. */
-  readonly entries: readonly { readonly name: string; readonly node: TreeNode }[];
+  readonly entries: readonly TreeEntry[];
 }
 
 export interface TreeProbe {
@@ -148,19 +153,27 @@ export class Tree {
     const stack = [{ node: this.root, parent: this.root }];
     for (let top = stack.pop(); top !== undefined; top = stack.pop()) {
       const { node, parent } = top;
-      const children = sortByName(
-        Array.from(node.children ?? [], ([name, child]) => ({ name, node: child })),
-      );
+      // One list for all that is done with it: of large trees these lists are most of what is in memory.
+      const entries: TreeEntry[] = [
+        { name: '.', node },
+        { name: '..', node: parent },
+      ];
+      for (const [name, child] of node.children ?? []) entries.push({ name, node: child });
+      sortByName(entries);
       node.nlink = 2;
-      for (const { node: child } of children) {
+      for (const entry of entries) {
+        const { node: child } = entry;
+        if (isDots(entry)) continue;
         if (child.ino === 0) number(child);
         if (child.children === undefined) child.nlink += 1;
         else node.nlink += 1;
       }
-      for (const { node: child } of children.toReversed()) {
-        if (child.children !== undefined) stack.push({ node: child, parent: node });
+      for (let index = entries.length - 1; index >= 0; index -= 1) {
+        const entry = entries[index];
+        if (entry?.node.children !== undefined && !isDots(entry)) {
+          stack.push({ node: entry.node, parent: node });
+        }
       }
-      const entries = sortByName([{ name: '.', node }, { name: '..', node: parent }, ...children]);
       directories.push({ node, entries });
     }
     return { nodes, directories };
@@ -169,6 +182,10 @@ export class Tree {
   #implicitDirectory(): TreeNode {
     return newNode('directory', { mode: 0o755, uid: 0, gid: 0, ...this.#times, xattrs: noXattrs });
   }
+}
+
+function isDots({ name }: TreeEntry): boolean {
+  return name === '.' || name === '..';
 }
 
 export type NodeMetadata = Pick<TreeNode, 'mode' | 'uid' | 'gid' | 'mtime' | 'mtimeNsec' | 'xattrs'>;

@@ -35,17 +35,21 @@ export async function readLayer(
     const head = await firstBytes(iterator);
     compression = compressionOf(head);
     const blob = continued(head, iterator);
-    const eat = async (pieces: AsyncIterable<Uint8Array>): Promise<void> => {
-      for await (const piece of pieces) {
+    if (compression === 'none') {
+      for await (const piece of blob) {
         signal?.throwIfAborted();
         consume(piece);
       }
-    };
-    if (compression === 'none') await eat(blob);
-    else
-      await pipeline(compression === 'zstd' ? cutAtFrames(blob) : blob, decompressor(compression), eat, {
-        ...(signal !== undefined && { signal }),
-      });
+    } else {
+      const eat = async (pieces: AsyncIterable<Uint8Array<ArrayBuffer>>): Promise<void> => {
+        for await (const piece of pieces) {
+          consume(piece);
+          release(piece);
+        }
+      };
+      const cut = compression === 'zstd' ? cutAtFrames(blob) : blob;
+      await pipeline(cut, decompressor(compression), eat, { ...(signal !== undefined && { signal }) });
+    }
   } catch (error) {
     signal?.throwIfAborted();
     if (isZlibError(error)) {
@@ -58,6 +62,14 @@ export async function readLayer(
     await iterator.return?.(undefined);
   }
   return compression;
+}
+
+/**
+ * Gives the memory of a decompressor's piece back at once: the collector would let some 60 MiB gather first. zlib goes
+ * on writing behind a piece until it has filled the buffer, so only the last piece of one may be taken away.
+ */
+function release({ buffer, byteOffset, byteLength }: Uint8Array<ArrayBuffer>): void {
+  if (byteOffset + byteLength === buffer.byteLength && buffer.byteLength === pieceSize) buffer.transfer(0);
 }
 
 async function* counted(

@@ -6,8 +6,8 @@ import type { TailStore } from '@osguard/formats/erofs';
 import { memoryTailStore } from '@osguard/formats/erofs';
 import { writeFully } from '../files/write-fully.ts';
 
-/** Enough for layers of some hundred megabytes. Bytes. */
-const inMemory = 32 * 1024 * 1024;
+/** Enough for layers of some hundred megabytes; a file is not much slower. Bytes. */
+const inMemory = 8 * 1024 * 1024;
 const gatherSize = 1024 * 1024;
 /** Tails are asked for nearly in the order they came. Bytes; larger than the largest tail. */
 const windowSize = 64 * 1024;
