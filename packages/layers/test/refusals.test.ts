@@ -11,6 +11,7 @@ import {
   signatureArtifactTypes,
 } from '@osguard/formats/oci';
 import type { Descriptor, SignatureLayout } from '@osguard/formats/oci';
+import type { OsguardEvent } from '@osguard/events';
 import { initKeys, loadKeyring, signRootHash } from '@osguard/keys';
 import type { Keyring } from '@osguard/keys';
 import { findVerityImages, openImage, readImages, signImage, verifyImage } from '@osguard/layers';
@@ -119,7 +120,7 @@ const shapes: Readonly<
 async function publish(
   { store }: House,
   claims: readonly Claim[],
-  layout: SignatureLayout = 'notation',
+  { layout = 'notation', tag }: { readonly layout?: SignatureLayout; readonly tag?: string } = {},
 ): Promise<void> {
   const target = await image(store);
   const shape = shapes[layout];
@@ -145,7 +146,7 @@ async function publish(
     subject: target.descriptor,
     annotations: new Map(),
   });
-  await store.pushManifest(bytes, { mediaType: mediaTypes.ociManifest });
+  await store.pushManifest(bytes, { mediaType: mediaTypes.ociManifest, ...(tag !== undefined && { tag }) });
 }
 
 /** The same image under another digest, so that nothing is published for it, and its real root hashes. */
@@ -287,6 +288,28 @@ suite('refusals', () => {
     assertRefused(await verify(given), 'layer-unreadable', 'signature-missing');
   });
 
+  test('an interrupted run goes on where it was', async () => {
+    using dir = scratch('refusals');
+    const given = await house(dir);
+    const signer = await given.keyring.signer('layers');
+    const stop = new AbortController();
+    const sink = (event: OsguardEvent): void => {
+      if (event.type === 'step' && event.state === 'started' && event.title.startsWith('layer 2/2'))
+        stop.abort();
+    };
+    const opened = await openImage(given.reference);
+    await assert.rejects(signImage(opened, { signer, threads: 1, sink, signal: stop.signal }), {
+      name: 'AbortError',
+    });
+    assertRefused(await verify(given), 'signature-missing');
+    const { images } = await signImage(await openImage(given.reference), { signer, threads: 1 });
+    assert.deepEqual(
+      images[0]?.layers.map(({ state }) => state),
+      ['kept', 'signed'],
+    );
+    assert.ok((await verify(given)).ok);
+  });
+
   test('one good signature among bad ones is enough', async () => {
     using dir = scratch('refusals');
     const given = await house(dir);
@@ -304,11 +327,39 @@ suite('refusals', () => {
       for (const [layer, rootHash] of hashes.entries()) {
         claims.push({ layer, rootHash, message: await signRootHash(signer, rootHash) });
       }
-      await publish(given, claims, layout);
+      await publish(given, claims, { layout });
       const report = await verify(given);
       assert.ok(report.ok, JSON.stringify(report.checks, undefined, 1));
     });
   }
+
+  test('signatures that tardev keeps under tags are found where nothing lists referrers', async () => {
+    using dir = scratch('refusals');
+    const { given, hashes } = await unsignedTwin(dir);
+    const signer = await given.keyring.signer('layers');
+    for (const [layer, rootHash] of hashes.entries()) {
+      const claim = { layer, rootHash, message: await signRootHash(signer, rootHash) };
+      await publish(given, [claim], { layout: 'tardev', tag: `app.tardev.sig-${layer + 1}` });
+    }
+    const opened = await openImage(given.reference);
+    const blind: ImageStore = {
+      kind: 'registry',
+      name: opened.store.name,
+      manifest: async (which) => opened.store.manifest(which),
+      has: async (descriptor) => opened.store.has(descriptor),
+      blob: (descriptor, options) => opened.store.blob(descriptor, options),
+      pushBlob: async () => assert.fail('nothing is pushed'),
+      pushManifest: async () => assert.fail('nothing is pushed'),
+      referrers: async () => Promise.resolve([]),
+      tags: async () => opened.store.tags(),
+      close: async () => opened.store.close(),
+    };
+    const report = await verifyImage(
+      { ...opened, store: blind },
+      { trust: given.keyring, at: now, threads: 1 },
+    );
+    assert.ok(report.ok, JSON.stringify(report.checks, undefined, 1));
+  });
 
   test('a published image of another layer does not pass as the fast way', async () => {
     using dir = scratch('refusals');

@@ -376,8 +376,14 @@ class Fake {
       const artifactType = document.artifactType ?? document.config?.mediaType;
       return [{ mediaType, digest, size: bytes.length, artifactType, annotations: document.annotations }];
     });
-    const { page, link } = this.#page(all, url);
-    response.writeHead(200, { 'content-type': 'application/vnd.oci.image.index.v1+json', ...link });
+    const wanted = url.searchParams.get('artifactType');
+    const filtered = wanted === null ? all : all.filter(({ artifactType }) => artifactType === wanted);
+    const { page, link } = this.#page(filtered, url);
+    response.writeHead(200, {
+      'content-type': 'application/vnd.oci.image.index.v1+json',
+      ...(wanted !== null && { 'oci-filters-applied': 'artifactType' }),
+      ...link,
+    });
     response.end(
       JSON.stringify({
         schemaVersion: 2,
@@ -399,7 +405,9 @@ class Fake {
   ): { readonly page: readonly T[]; readonly link: Record<string, string> } {
     const size = this.#options.pageSize ?? 100;
     const from = Number(url.searchParams.get('from') ?? 0);
-    const next = from + size < all.length ? `<${url.pathname}?from=${from + size}>; rel="next"` : undefined;
+    const query = new URLSearchParams(url.searchParams);
+    query.set('from', String(from + size));
+    const next = from + size < all.length ? `<${url.pathname}?${query.toString()}>; rel="next"` : undefined;
     return { page: all.slice(from, from + size), link: next === undefined ? {} : { link: next } };
   }
 }

@@ -92,15 +92,17 @@ export class Authorizer {
     const { http, registry } = this.#options;
     const realm = tokenServer(challenge.parameters.get('realm'), origin, registry);
     const service = challenge.parameters.get('service');
-    // The registry knows best what it wants for this request; ours is for registries that do not say.
-    const asked = challenge.parameters.get('scope') ?? scope;
+    // The registry names what this request needs, or nothing; ours also covers the repository a blob is mounted from.
+    const scopes = new Set(
+      `${challenge.parameters.get('scope') ?? ''} ${scope}`.split(' ').filter((each) => each !== ''),
+    );
     let response: HttpResponse;
     if (credentials?.kind === 'identity-token') {
       const form = new URLSearchParams({
         grant_type: 'refresh_token',
         client_id: 'osguard',
         refresh_token: credentials.token.reveal(),
-        scope: asked,
+        scope: [...scopes].join(' '),
         ...(service !== undefined && { service }),
       });
       const bytes = Buffer.from(form.toString());
@@ -113,7 +115,7 @@ export class Authorizer {
       });
     } else {
       if (service !== undefined) realm.searchParams.set('service', service);
-      for (const each of asked.split(' ')) if (each !== '') realm.searchParams.append('scope', each);
+      for (const each of scopes) realm.searchParams.append('scope', each);
       const headers: Record<string, string> =
         credentials?.kind === 'password' ? { authorization: basic(credentials) } : {};
       response = await http.exchange({ method: 'GET', url: realm, headers, signal });

@@ -175,7 +175,9 @@ export class RegistryStore implements ImageStore {
   }
 
   async referrers(subject: Digest, options: ReferrersOptions = {}): Promise<readonly Descriptor[]> {
-    const target = this.#path('referrers', subject);
+    const { artifactType } = options;
+    const filter = artifactType === undefined ? '' : `?${new URLSearchParams({ artifactType }).toString()}`;
+    const target = this.#path('referrers', subject) + filter;
     const pages = this.#pages(target, { accept: [200, 404, 405, 501], signal: options.signal });
     return listReferrers(this, { subject, pages, ...options });
   }

@@ -28,11 +28,14 @@ import { verified } from './verified.ts';
 
 const refName = 'org.opencontainers.image.ref.name';
 const containerdName = 'io.containerd.image.name';
+const mostKnown = 4096;
 
 export class LayoutStore implements ImageStore {
   readonly kind: 'layout' | 'archive';
   readonly name: string;
   readonly #files: ImageFiles;
+  /** Read before: what has a digest does not change. */
+  readonly #known = new Map<Digest, StoredManifest>();
 
   constructor(files: ImageFiles) {
     this.#files = files;
@@ -48,12 +51,16 @@ export class LayoutStore implements ImageStore {
         hint: `it has ${(await this.tags()).join(', ') || 'no named image'}`,
       });
     }
+    const known = this.#known.get(digest);
+    if (known !== undefined) return known;
     const bytes = await this.#files.read(blobName(digest), largestDocument);
-    return checkedManifest(bytes, {
+    const stored = checkedManifest(bytes, {
       digest,
       where: this.name,
       ...(listed !== undefined && { type: listed.mediaType }),
     });
+    if (this.#known.size < mostKnown) this.#known.set(digest, stored);
+    return stored;
   }
 
   async has({ digest }: Descriptor): Promise<boolean> {

@@ -1,7 +1,7 @@
 /** All signatures published for the layers of an image, in every layout, wherever they are. */
 
 import { FormatError } from '@osguard/formats/bytes';
-import { readLayerSignatures, signatureArtifactTypes } from '@osguard/formats/oci';
+import { isTag, readLayerSignatures, signatureArtifactTypes } from '@osguard/formats/oci';
 import type { Digest, LayerSignature, SignatureLayout } from '@osguard/formats/oci';
 import { LayerError } from '../error.ts';
 import type { ImageStore, StoreOptions } from '../registry/store.ts';
@@ -29,23 +29,30 @@ export interface FoundSignatures {
   readonly unreadable: readonly { readonly artifact: Digest; readonly why: string }[];
 }
 
+export interface FindSignaturesOptions extends StoreOptions {
+  /** The tag the image was found by: tardev keeps signatures under tags made from it. */
+  readonly tag?: string | undefined;
+}
+
 const mostArtifacts = 256;
+const mostTardevTags = 64;
 
 /** @throws LayerError when the store cannot be read. */
 export async function findSignatures(
   store: ImageStore,
   image: Pick<PlatformImage, 'descriptor' | 'layers'>,
-  { signal }: StoreOptions = {},
+  { tag, signal }: FindSignaturesOptions = {},
 ): Promise<FoundSignatures> {
   const signatures: FoundSignature[] = [];
   const unreadable: { artifact: Digest; why: string }[] = [];
   const types: ReadonlySet<string | undefined> = new Set(Object.values(signatureArtifactTypes));
-  const referrers = await store.referrers(image.descriptor.digest, { signal });
-  for (const { digest } of referrers
-    .filter(({ artifactType }) => types.has(artifactType))
-    .slice(0, mostArtifacts)) {
+  const subject = image.descriptor.digest;
+  const referrers = await store.referrers(subject, { signal });
+  const artifacts = referrers.filter(({ artifactType }) => types.has(artifactType)).slice(0, mostArtifacts);
+  const tagged = tag === undefined ? [] : await tardevManifests(store, { tag, subject, signal });
+  for (const digest of new Set([...artifacts.map((each) => each.digest), ...tagged])) {
     try {
-      signatures.push(...(await readManifest(store, { digest, subject: image.descriptor.digest, signal })));
+      signatures.push(...(await readManifest(store, { digest, subject, signal })));
     } catch (error) {
       if (!isUnreadable(error)) throw error;
       unreadable.push({ artifact: digest, why: error.message });
@@ -69,6 +76,31 @@ export async function findSignatures(
     }
   }
   return { signatures, images, unreadable };
+}
+
+/** Manifests under `<tag>.tardev.sig-<n>` that are about this image: for registries without referrers. */
+async function tardevManifests(
+  store: ImageStore,
+  {
+    tag,
+    subject,
+    signal,
+  }: { readonly tag: string; readonly subject: Digest; readonly signal: AbortSignal | undefined },
+): Promise<readonly Digest[]> {
+  const found: Digest[] = [];
+  // Counting begins at 0 or 1, and ends where the next number is missing.
+  for (let number = 0; number < mostTardevTags; number += 1) {
+    const name = `${tag}.tardev.sig-${number}`;
+    if (!isTag(name)) break;
+    try {
+      const { manifest, descriptor } = await store.manifest(name, { signal });
+      if (manifest.subject?.digest === subject) found.push(descriptor.digest);
+    } catch (error) {
+      if (!isUnreadable(error)) throw error;
+      if (number > 0) break;
+    }
+  }
+  return found;
 }
 
 async function readManifest(

@@ -61,7 +61,7 @@ export async function inspectImage(
   const set = await readImages(store, opened.digest ?? opened.tag ?? 'latest', options);
   const images: InspectReport['images'][number][] = [];
   for (const image of set.images) {
-    const found = await findSignatures(store, image, { signal });
+    const found = await findSignatures(store, image, { tag: opened.tag, signal });
     const layers = image.layers.map(({ descriptor, diffId }): InspectedLayer => ({
       digest: descriptor.digest,
       diffId,

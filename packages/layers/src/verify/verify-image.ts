@@ -81,7 +81,8 @@ export async function verifyImage(opened: OpenedImage, options: VerifyImageOptio
   const { set, found } = await step(sink, { id: 'image', title: `read ${opened.name}` }, async (report) => {
     const images = await readImages(store, which, { platform, signal });
     const signatures = new Map<PlatformImage, FoundSignatures>();
-    for (const image of images.images) signatures.set(image, await findSignatures(store, image, { signal }));
+    for (const image of images.images)
+      signatures.set(image, await findSignatures(store, image, { tag: opened.tag, signal }));
     const count = [...signatures.values()].reduce((sum, each) => sum + each.signatures.length, 0);
     report.detail(`${images.images.map((image) => image.platform).join(', ')}: ${count} signatures`);
     return { set: images, found: signatures };
