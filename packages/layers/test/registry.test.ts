@@ -1,6 +1,8 @@
 /** The client against a registry that takes the specification at its word, and misbehaves as registries do. */
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { suite, test } from 'node:test';
 import { inspect } from 'node:util';
@@ -11,7 +13,7 @@ import type { Credentials, ImageStore, RegistryOptions } from '@osguard/layers';
 import { scratch, startFakeRegistry } from '@osguard/testkit';
 import type { FakeRegistry } from '@osguard/testkit';
 import { findCredentials } from '../src/registry/credentials.ts';
-import { isLoopback } from '../src/registry/endpoint.ts';
+import { isLoopback } from '../src/registry/http.ts';
 import { retryAfter } from '../src/registry/retry.ts';
 import { makeImage, push } from './support/made-image.ts';
 
@@ -445,6 +447,34 @@ suite('where to', () => {
     assert.ok((await read(both, manifest.layers[0])).length > 0);
     assert.ok((await both.manifest('only-there')).manifest.kind === 'manifest');
     assert.ok(mirror.requests.some(({ path }) => path.endsWith('/manifests/a')));
+  });
+
+  test('a proxy of the environment is used, but not for this machine', async () => {
+    const asked: string[] = [];
+    const proxy = createServer((request, response) => {
+      asked.push(`${request.method} ${request.url}`);
+      response.writeHead(403).end();
+    });
+    proxy.on('connect', (request, socket) => {
+      asked.push(`CONNECT ${request.url}`);
+      socket.end('HTTP/1.1 403 Forbidden\r\n\r\n');
+    });
+    proxy.listen(0, '127.0.0.1');
+    await once(proxy, 'listening');
+    const address = proxy.address();
+    assert.ok(address !== null && typeof address === 'object');
+    const url = `http://127.0.0.1:${address.port}`;
+    const env = { ...quick.env, HTTPS_PROXY: url, http_proxy: url };
+    const store = await openRegistry({ registry: 'registry.example', repository }, { ...quick, env });
+    await assert.rejects(store.manifest('a'), { code: 'unreachable' });
+    await store.close();
+    assert.deepEqual([...new Set(asked)], ['CONNECT registry.example:443']);
+    await using registry = await startFakeRegistry();
+    await using local = await open(registry, { env });
+    await assert.rejects(local.manifest('a'), { code: 'not-found' });
+    assert.equal(new Set(asked).size, 1);
+    proxy.closeAllConnections();
+    proxy.close();
   });
 
   test('plain HTTP is for loopback', async () => {

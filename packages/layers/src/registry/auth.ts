@@ -9,9 +9,8 @@ import { Fields, parseChallenges, parseDocument } from '@osguard/formats/oci';
 import type { Challenge } from '@osguard/formats/oci';
 import { LayerError } from '../error.ts';
 import type { Credentials } from './credentials.ts';
-import { isLoopback } from './endpoint.ts';
 import type { HttpClient, HttpResponse } from './http.ts';
-import { discard, place, readAll } from './http.ts';
+import { discard, isLoopback, place, readAll } from './http.ts';
 import { Secret } from './secret.ts';
 
 export interface AuthorizerOptions {

@@ -5,19 +5,13 @@ import { join } from 'node:path';
 import { rootCertificates } from 'node:tls';
 import { LayerError } from '../error.ts';
 import type { HttpClient, HttpOptions } from './http.ts';
-import { discard } from './http.ts';
+import { discard, isLoopback } from './http.ts';
 
 const certificateFolders = ['/etc/docker/certs.d', '/etc/containers/certs.d'];
 
 /** Docker Hub is called docker.io everywhere but in the network. */
 export function apiHost(registry: string): string {
   return registry === 'docker.io' ? 'registry-1.docker.io' : registry;
-}
-
-/** 127.0.0.0/8, ::1 and the name localhost (RFC 6761 section 6.3). */
-export function isLoopback(host: string): boolean {
-  const name = host.replace(/:\d+$/, '').toLowerCase();
-  return /^(?:(?:.+\.)?localhost|127(?:\.\d{1,3}){3}|\[::1\])$/.test(name);
 }
 
 export interface ProbeOptions {

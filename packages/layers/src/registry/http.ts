@@ -33,17 +33,20 @@ export interface HttpOptions {
   readonly tls?: Pick<AgentOptions, 'ca' | 'cert' | 'key'>;
   /** Milliseconds without a byte after which an exchange is given up; 60 000 unless given. */
   readonly idleTimeout?: number;
+  /** HTTP_PROXY, HTTPS_PROXY and NO_PROXY are taken from here; no proxy unless given. Never used for loopback. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
 /** A pool of connections with one set of certificates. */
 export class HttpClient {
-  readonly #http: HttpAgent;
-  readonly #https: HttpsAgent;
+  readonly #agents: Agents;
+  /** For this machine itself. */
+  readonly #direct: Agents;
   readonly #idle: number;
 
-  constructor({ tls = {}, idleTimeout = 60_000 }: HttpOptions = {}) {
-    this.#http = new HttpAgent({ keepAlive: true, maxSockets: 16 });
-    this.#https = new HttpsAgent({ keepAlive: true, maxSockets: 16, minVersion: 'TLSv1.2', ...tls });
+  constructor({ tls = {}, idleTimeout = 60_000, env }: HttpOptions = {}) {
+    this.#direct = makeAgents(tls);
+    this.#agents = env === undefined ? this.#direct : makeAgents({ ...tls, proxyEnv: proxiesOf(env) });
     this.#idle = idleTimeout;
   }
 
@@ -51,9 +54,10 @@ export class HttpClient {
   async exchange({ method, url, headers, body, signal }: HttpRequest): Promise<HttpResponse> {
     signal?.throwIfAborted();
     const secure = url.protocol === 'https:';
+    const agents = isLoopback(url.host) ? this.#direct : this.#agents;
     const request = (secure ? httpsRequest : httpRequest)(url, {
       method,
-      agent: secure ? this.#https : this.#http,
+      agent: secure ? agents.https : agents.http,
       headers: {
         'user-agent': 'osguard',
         'accept-encoding': 'identity',
@@ -88,9 +92,41 @@ export class HttpClient {
   }
 
   close(): void {
-    this.#http.destroy();
-    this.#https.destroy();
+    for (const { http, https } of [this.#agents, this.#direct]) {
+      http.destroy();
+      https.destroy();
+    }
   }
+}
+
+interface Agents {
+  readonly http: HttpAgent;
+  readonly https: HttpsAgent;
+}
+
+function makeAgents(options: AgentOptions): Agents {
+  const common = { keepAlive: true, maxSockets: 16 };
+  const { proxyEnv } = options;
+  return {
+    http: new HttpAgent({ ...common, ...(proxyEnv !== undefined && { proxyEnv }) }),
+    https: new HttpsAgent({ ...common, minVersion: 'TLSv1.2', ...options }),
+  };
+}
+
+type Proxies = NonNullable<AgentOptions['proxyEnv']>;
+
+/** Both spellings, as every other tool takes them. */
+function proxiesOf(env: Readonly<Record<string, string | undefined>>): Proxies {
+  const names = ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY', 'http_proxy', 'https_proxy', 'no_proxy'] as const;
+  const found: Proxies = {};
+  for (const name of names) if (env[name] !== undefined && env[name] !== '') found[name] = env[name];
+  return found;
+}
+
+/** 127.0.0.0/8, ::1 and the name localhost (RFC 6761 section 6.3). */
+export function isLoopback(host: string): boolean {
+  const name = host.replace(/:\d+$/, '').toLowerCase();
+  return /^(?:(?:.+\.)?localhost|127(?:\.\d{1,3}){3}|\[::1\])$/.test(name);
 }
 
 async function headOf(request: ClientRequest, sending: Sending | undefined): Promise<IncomingMessage> {

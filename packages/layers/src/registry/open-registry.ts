@@ -20,6 +20,7 @@ export interface RegistryOptions {
   readonly credentials?: (
     where: Pick<Reference, 'registry' | 'repository'>,
   ) => Promise<Credentials | undefined>;
+  /** For docker's and podman's files and for proxies; of this process unless given. */
   readonly env?: CredentialOptions['env'];
   readonly retry?: RetryOptions;
   /** Milliseconds without a byte; 60 000 unless given. */
@@ -37,14 +38,12 @@ export async function openRegistry(
   const open = async (name: string): Promise<Session> => {
     const host = apiHost(name);
     const tls = await loadTls(host, options.ca);
-    const { idleTimeout, retry, insecure = [], env } = options;
-    const http = new HttpClient({ tls, ...(idleTimeout !== undefined && { idleTimeout }) });
+    const { idleTimeout, retry, insecure = [], env = process.env } = options;
+    const http = new HttpClient({ tls, env, ...(idleTimeout !== undefined && { idleTimeout }) });
     clients.push(http);
     const where = { registry: name, repository };
     const credentials = async (): Promise<Credentials | undefined> =>
-      options.credentials === undefined
-        ? findCredentials(where, env === undefined ? {} : { env })
-        : options.credentials(where);
+      options.credentials === undefined ? findCredentials(where, { env }) : options.credentials(where);
     return new Session({
       registry: name,
       host,
