@@ -5,6 +5,7 @@ import type { KeyObject } from 'node:crypto';
 import { Agent, request } from 'node:https';
 import { encodePem, planCertificate } from '@osguard/formats/x509';
 import { encodePublicArea, openCredential, publicAreaName } from '@osguard/formats/tpm2';
+import type { TpmPublic } from '@osguard/formats/tpm2';
 import { initKeys, loadKeyring } from '@osguard/keys';
 import { scratch } from '@osguard/testkit';
 import { encodeEvidence } from '@osguard/attest';
@@ -180,21 +181,33 @@ function jsonOf(bytes: Buffer): Record<string, unknown> {
   }
 }
 
-/** Enrols the model's TPM. @returns the last answer */
-export async function enrolModel(client: Client, name = 'worker-1'): Promise<Reply> {
-  const ek = endorsementKeyArea('endorsementKey');
-  const { ak } = goodPlan();
-  const begun = await client.send('POST', '/v1/enrolments', {
-    ek: base64(encodePublicArea(ek)),
+/** The first half of an enrolment of the model's TPM. */
+export async function beginModel(
+  client: Client,
+  name = 'worker-1',
+  ak: TpmPublic = goodPlan().ak,
+): Promise<Reply> {
+  return client.send('POST', '/v1/enrolments', {
+    ek: base64(encodePublicArea(endorsementKeyArea('endorsementKey'))),
     ekCertificates: [],
     ak: base64(encodePublicArea(ak)),
     name,
   });
+}
+
+/** Enrols the model's TPM. @returns the last answer */
+export async function enrolModel(
+  client: Client,
+  name = 'worker-1',
+  ak: TpmPublic = goodPlan().ak,
+): Promise<Reply> {
+  const begun = await beginModel(client, name, ak);
   if (begun.status !== 201) return begun;
   const credential = {
     credential: new Uint8Array(Buffer.from(String(begun.json['credential']), 'base64')),
     secret: new Uint8Array(Buffer.from(String(begun.json['secret']), 'base64')),
   };
+  const ek = endorsementKeyArea('endorsementKey');
   const opening = { ek, privateKey: privateKey('endorsementKey'), name: publicAreaName(ak) };
   const secret = openCredential(credential, opening);
   const path = `/v1/enrolments/${String(begun.json['enrolment'])}/activation`;

@@ -46,12 +46,13 @@ export function createServer(options: ServerOptions): FastifyInstance {
   const app = fastify({
     logger: false,
     bodyLimit: wire.body,
-    // Bytes of a path parameter.
     routerOptions: { maxParamLength: 256 },
     requestTimeout: times.request,
     keepAliveTimeout: times.idle,
     forceCloseConnections: 'idle',
     return503OnClosing: true,
+    frameworkErrors: (error, request, reply) =>
+      void sendRefused(asWireRefusal(error), { request, reply, context }),
     https: {
       ...identity,
       minVersion: 'TLSv1.3',
@@ -62,6 +63,8 @@ export function createServer(options: ServerOptions): FastifyInstance {
       secureOptions: constants.SSL_OP_NO_TICKET,
       handshakeTimeout: times.headers,
       headersTimeout: times.headers,
+      // How often it is looked for requests that take too long; Node's own 30 s would be the limit instead.
+      connectionsCheckingInterval: 1000,
       maxHeaderSize: 16 * 1024,
     },
   });
