@@ -75,9 +75,13 @@ async function ask(
     target,
     scope,
     headers: at === 0 ? {} : { range: `bytes=${at}-` },
-    accept: at === 0 ? [200] : [200, 206],
+    accept: at === 0 ? [200] : [200, 206, 416],
     signal,
   });
+  if (response.status === 416) {
+    discard(response);
+    throw new LayerError('digest', `${session.registry}: ${digest}: ended after ${at} of ${size} bytes`);
+  }
   const length = response.header('content-length');
   const range = parseContentRange(response.header('content-range') ?? '');
   const wrongLength = response.status === 200 && length !== undefined && Number(length) !== size;
