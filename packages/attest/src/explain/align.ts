@@ -13,7 +13,7 @@ export interface AlignOptions<E, F> {
 }
 
 /** More entries than this are compared place by place: the table below has a cell for every pair. */
-const largest = 2000;
+const largest = 800;
 
 export function align<E, F>(
   expected: readonly E[],

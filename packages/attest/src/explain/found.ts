@@ -38,6 +38,7 @@ export function foundEvents(
   records: readonly UserspaceRecord[],
   options: FoundOptions,
 ): ReadonlyMap<number, readonly FoundEvent[]> {
+  const claimed = claimedTexts(options);
   const byPcr = new Map<number, FoundEvent[]>();
   const add = (event: FoundEvent): void => {
     const list = byPcr.get(event.pcr);
@@ -46,7 +47,7 @@ export function foundEvents(
   };
   for (const event of log.events) {
     if (event.type === eventTypes.EV_NO_ACTION) continue;
-    const found = firmwareEvent(event, options);
+    const found = firmwareEvent(event, { bank: options.bank, claimed });
     if (found !== undefined) add(found);
   }
   for (const record of records) {
@@ -56,18 +57,11 @@ export function foundEvents(
   return byPcr;
 }
 
-/** Texts the machine may have been started with, each in every form it is measured in. */
-function provedText(
-  event: LogEvent,
-  digest: string,
-  { bank, commandLine }: FoundOptions,
-): string | undefined {
-  const is = (bytes: Uint8Array): boolean => toHex(digestOf(bankFacts(bank), bytes)) === digest;
-  if (commandLine !== undefined) {
-    const line = Buffer.from(commandLine, 'utf8');
-    if (is(line) || is(Buffer.from(`${commandLine}\0`, 'utf16le'))) return commandLine;
-  }
-  return is(event.data) ? dataText(event) : undefined;
+/** Digest → text: what the machine says it was started with, in each form it is measured in. */
+function claimedTexts({ bank, commandLine }: FoundOptions): ReadonlyMap<string, string> {
+  if (commandLine === undefined) return new Map();
+  const forms = [Buffer.from(commandLine, 'utf8'), Buffer.from(`${commandLine}\0`, 'utf16le')];
+  return new Map(forms.map((form) => [toHex(digestOf(bankFacts(bank), form)), commandLine]));
 }
 
 function dataText(event: LogEvent): string | undefined {
@@ -85,11 +79,17 @@ function dataText(event: LogEvent): string | undefined {
   }
 }
 
-function firmwareEvent(event: LogEvent, options: FoundOptions): FoundEvent | undefined {
-  const bytes = event.digests[options.bank];
+interface FirmwareOptions {
+  readonly bank: ReferenceBank;
+  readonly claimed: ReadonlyMap<string, string>;
+}
+
+function firmwareEvent(event: LogEvent, { bank, claimed }: FirmwareOptions): FoundEvent | undefined {
+  const bytes = event.digests[bank];
   if (bytes === undefined) return undefined;
   const digest = toHex(bytes);
-  const text = provedText(event, digest, options);
+  const ofData = (): boolean => toHex(digestOf(bankFacts(bank), event.data)) === digest;
+  const text = claimed.get(digest) ?? (ofData() ? dataText(event) : undefined);
   return {
     log: 'firmware',
     index: event.index,
