@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  AttestError,
+  encodeEvidence,
+  encodeNodeRecord,
+  parseEvidence,
+  parseNodeRecord,
+  verifyEvidence,
+} from '@osguard/attest';
+import type { Evidence } from '@osguard/attest';
+import fc from 'fast-check';
+import { goodPlan, settlePlan } from '../negative/model/baseline.ts';
+
+const { evidence, context } = settlePlan(goodPlan());
+
+/** Buffers and byte arrays of one content are one. */
+function plain(value: Evidence): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(value).map(([key, member]) => [
+      key,
+      member instanceof Uint8Array ? Buffer.from(member).toString('hex') : member,
+    ]),
+  );
+}
+
+const bytes = encodeEvidence(evidence);
+const text = Buffer.from(bytes).toString('utf8');
+
+function refusal(document: string | Uint8Array): string {
+  try {
+    parseEvidence(Buffer.from(document));
+    return 'accepted';
+  } catch (error) {
+    assert.ok(error instanceof AttestError);
+    return error.message;
+  }
+}
+
+test('parse after encode is the identity', () => {
+  assert.deepEqual(plain(parseEvidence(bytes)), plain(evidence));
+  const { commandLine: _commandLine, ...without } = evidence;
+  assert.deepEqual(plain(parseEvidence(encodeEvidence(without))), plain(without));
+});
+
+test('one form only', () => {
+  assert.equal(refusal(text), 'accepted');
+  assert.match(refusal(text.replace('"node":', '"nodes":')), /./);
+  assert.match(refusal(text.replace('evidence/v1', 'evidence/v2')), /schema/);
+  assert.match(refusal(text.replace(/"quote":"[^"]*"/, '"quote":""')), /quote is no base64/);
+  assert.match(refusal(text.replace(/"nonce":"[^"]*"/, '"nonce":"AAAA"')), /nonce has 3 bytes/);
+  assert.match(refusal(text.replace(/"tlsKey":"./, '"tlsKey":"-')), /tlsKey is no base64/);
+  assert.match(refusal(text.replace(/("signature":"[^"]*?)=*"/, '$1\\u0000"')), /signature is no base64/);
+  assert.match(refusal(text.replace('"0":', '"24":')), /pcrs\.sha256/);
+  assert.match(refusal(text.replace('"0":', '"00":')), /pcrs\.sha256/);
+  assert.match(refusal(Buffer.from([0xff, 0xfe])), /UTF-8/);
+  assert.match(refusal(`${'['.repeat(5000)}${']'.repeat(5000)}`), /more than 4096/);
+  assert.match(refusal(' '.repeat(1_048_577)), /1048576 are accepted/);
+});
+
+test('stray bits in base64 are refused', () => {
+  // 32 bytes end in one character of padding: its predecessor has two bits that mean nothing.
+  const nonce = Buffer.from(evidence.nonce).toString('base64');
+  const last = nonce.at(-2) ?? '';
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
+  const stray = `${nonce.slice(0, -2)}${alphabet[alphabet.indexOf(last) | 1]}=`;
+  assert.deepEqual(Buffer.from(stray, 'base64'), Buffer.from(nonce, 'base64'));
+  assert.match(refusal(text.replace(nonce, stray)), /nonce is no base64/);
+});
+
+test('whatever is changed in the document, the answer is a verdict', () => {
+  fc.assert(
+    fc.property(fc.nat(bytes.length - 1), fc.nat(255), (at, value) => {
+      const changed = Uint8Array.from(bytes);
+      changed[at] = value;
+      const verdict = verifyEvidence(changed, context);
+      if (verdict.verdict !== 'trusted') return;
+      // What may change without harm is what no digest covers: words in the logs, the hint, the agent's version.
+      const covered = (each: Evidence): unknown => {
+        const { node, nonce, quote, signature, pcrs, tlsKey } = plain(each);
+        return { node, nonce, quote, signature, pcrs, tlsKey };
+      };
+      assert.deepEqual(covered(parseEvidence(changed)), covered(evidence));
+    }),
+    { numRuns: 400 },
+  );
+});
+
+test('a node record is kept and read', () => {
+  const { node } = context;
+  assert.ok(node);
+  assert.equal(
+    encodeNodeRecord(parseNodeRecord(Buffer.from(encodeNodeRecord(node)))),
+    encodeNodeRecord(node),
+  );
+  assert.throws(() => parseNodeRecord(Buffer.from('{}')), AttestError);
+  assert.throws(() => parseNodeRecord(Buffer.from('x')), AttestError);
+  assert.throws(() => parseNodeRecord(new Uint8Array(70_000)), AttestError);
+});
