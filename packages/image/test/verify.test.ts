@@ -122,6 +122,10 @@ describe('offline verification', () => {
     ]);
   });
 
+  test('reference values for the keys of another firmware are found', async () => {
+    assert.deepEqual(await failures(await build({ measuredKeys: foreign })), ['reference-values']);
+  });
+
   test('what else lies on the ESP is found, signed or not', async () => {
     const credential = new Map([['EFI/BOOT/BOOTX64.EFI.extra.d/guest.cred', new Uint8Array(10)]]);
     assert.deepEqual(await failures(await build({ espFiles: credential })), ['esp-files']);
