@@ -52,7 +52,7 @@ function ours(bench: Bench, source: string, { folder, keys }: Layer): Command & 
 async function mkfs(): Promise<{ readonly path: string; readonly name: string }> {
   try {
     const tools = await openTools({ sets: ['judges'] });
-    const path = tools.path('mkfs.erofs');
+    const path = tools.command('mkfs.erofs', []).file;
     const said = execFileSync(path, ['--version'], { encoding: 'utf8' });
     return { path, name: `mkfs.erofs ${/[\d.]+/.exec(said)?.[0] ?? ''}` };
   } catch (cause) {
