@@ -36,7 +36,7 @@ import { parseUserspaceLog, replayUserspace } from '@osguard/formats/userspace-l
 import { goodPolicy, quotedPcrs } from '../../packages/attest/negative/model/baseline.ts';
 import { signRelease } from '../../packages/attest/negative/model/boot.ts';
 
-const fixtures = join(import.meta.dirname, '../../packages/attest/test/fixtures/booted-host');
+export const fixtures: string = join(import.meta.dirname, '../../packages/attest/test/fixtures/booted-host');
 
 export interface Machine {
   /** As it comes over the network. */
@@ -85,7 +85,7 @@ export function makeFleet(count: number): Fleet {
 }
 
 /** The recorded log with more boot variables in PCR 1, as a server has them. */
-function paddedLog(): Uint8Array {
+export function paddedLog(): Uint8Array {
   const { events, banks } = parseEventLog(readFileSync(join(fixtures, 'firmware.log')));
   const at = events.findIndex(({ pcr, type }) => pcr === 1 && type === eventTypes.EV_SEPARATOR);
   const padding = Array.from({ length: eventCount - events.length }, (_, index) => {
@@ -108,7 +108,7 @@ function paddedLog(): Uint8Array {
   });
 }
 
-function valuesOf(firmwareLog: Uint8Array, userspaceLog: string): ReadonlyMap<number, Uint8Array> {
+export function valuesOf(firmwareLog: Uint8Array, userspaceLog: string): ReadonlyMap<number, Uint8Array> {
   const start = replay(parseEventLog(firmwareLog), 'sha256');
   const userspace = replayUserspace(parseUserspaceLog(Buffer.from(userspaceLog)), 'sha256', { start });
   return new Map(

@@ -27,6 +27,12 @@ function plain(value: Evidence): Record<string, unknown> {
 const bytes = encodeEvidence(evidence);
 const text = Buffer.from(bytes).toString('utf8');
 
+/** What the quote covers, or covers itself. */
+function covered(value: Evidence): unknown {
+  const { node, nonce, quote, signature, pcrs, tlsKey } = plain(value);
+  return { node, nonce, quote, signature, pcrs, tlsKey };
+}
+
 function refusal(document: string | Uint8Array): string {
   try {
     parseEvidence(Buffer.from(document));
@@ -76,10 +82,6 @@ test('whatever is changed in the document, the answer is a verdict', () => {
       const verdict = verifyEvidence(changed, context);
       if (verdict.verdict !== 'trusted') return;
       // What may change without harm is what no digest covers: words in the logs, the hint, the agent's version.
-      const covered = (each: Evidence): unknown => {
-        const { node, nonce, quote, signature, pcrs, tlsKey } = plain(each);
-        return { node, nonce, quote, signature, pcrs, tlsKey };
-      };
       assert.deepEqual(covered(parseEvidence(changed)), covered(evidence));
     }),
     { numRuns: 400 },
