@@ -1,4 +1,4 @@
-import type { FindingLevel } from '@osguard/layers';
+import type { Finding, FindingLevel } from '@osguard/layers';
 import type { Command } from '../command.ts';
 import { defineCommand, flag } from '../command.ts';
 import { imageParameter, platformParameter, registryParameters, withImage } from '../registry-input.ts';
@@ -34,16 +34,8 @@ changed. What a program does without its files showing it is not found. Exit sta
         for (const image of report.images) {
           const count = (wanted: FindingLevel): number =>
             image.findings.filter(({ level }) => level === wanted).length;
-          for (const finding of image.findings) {
-            if (brief && finding.level === 'note') continue;
-            const layer = finding.layer === undefined ? '' : paint.dim(` (layer ${finding.layer})`);
-            const head = `${markOf(finding.level, paint)} ${printable(finding.path)} ${finding.id}${layer}`;
-            lines.push(
-              `${head}: ${printable(finding.evidence)}`,
-              `         ${paint.dim(printable(finding.why))}`,
-              `         ${paint.cyan('mend:')} ${printable(finding.mend)}`,
-            );
-          }
+          const shown = image.findings.filter(({ level }) => !brief || level !== 'note');
+          for (const alike of grouped(shown)) lines.push(...renderAlike(alike, paint));
           const [refused, limited, notes] = [count('refused'), count('limited'), count('note')];
           const verdict = refused === 0 ? paint.green('nothing is refused') : paint.red(`${refused} refused`);
           const of = `${plural(image.programs, 'program')} in ${plural(image.files, 'file')}`;
@@ -56,6 +48,38 @@ changed. What a program does without its files showing it is not found. Exit sta
     };
   },
 });
+
+/** How many files of one kind are named; `--json` names all. */
+const mostNamed = 6;
+
+/** Findings that differ in nothing but the file, in the order of the first of each kind. */
+function grouped(findings: readonly Finding[]): readonly (readonly Finding[])[] {
+  const groups = new Map<string, Finding[]>();
+  for (const finding of findings) {
+    const { level, id, why } = finding;
+    const key = JSON.stringify([level, id, why]);
+    groups.set(key, [...(groups.get(key) ?? []), finding]);
+  }
+  return [...groups.values()];
+}
+
+function renderAlike(alike: readonly Finding[], paint: Paint): readonly string[] {
+  const [first] = alike;
+  if (first === undefined) return [];
+  const named = alike.slice(0, mostNamed).map(({ path, layer, evidence }) => {
+    const from = layer === undefined ? '' : paint.dim(` (layer ${layer})`);
+    return `         ${paint.bold(printable(path))}${from}: ${printable(evidence)}`;
+  });
+  const more = alike.length - named.length;
+  return [
+    `${markOf(first.level, paint)} ${first.id}: ${printable(first.why)}`,
+    ...named,
+    ...(more === 0
+      ? []
+      : [paint.dim(`         … and ${plural(more, 'more file', 'more files')} (--json names all)`)]),
+    `         ${paint.cyan('mend:')} ${printable(first.mend)}`,
+  ];
+}
 
 function markOf(level: FindingLevel, paint: Paint): string {
   if (level === 'refused') return paint.red('refused ');
