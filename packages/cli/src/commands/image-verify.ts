@@ -21,10 +21,17 @@ network nor private keys. A check that cannot be made has failed. Exit status 1:
     { line: 'osguard image verify disk.raw', does: 'a disk alone' },
   ],
   async run({ image, trust, foreign }, { sink, signal }) {
-    const { verifyImage } = await import('@osguard/image/verify');
-    const { loadKeyring } = await import('@osguard/keys');
     const started = performance.now();
-    const report = await verifyImage(image, { trust: await loadKeyring(trust), foreign, sink, signal });
+    const { readAhead, verifyImage } = await import('@osguard/image/verify');
+    await using threads = readAhead(image);
+    const { loadKeyring } = await import('@osguard/keys');
+    const report = await verifyImage(image, {
+      trust: await loadKeyring(trust),
+      foreign,
+      threads,
+      sink,
+      signal,
+    });
     const milliseconds = Math.round(performance.now() - started);
     const { ok, checks, release, rootHash, verifiedBytes } = report;
     return {

@@ -1,5 +1,6 @@
 /** Threads that do file jobs while the caller does something else; started when there is work for them. */
 
+import { statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import type { CompareJob, DigestJob, FileArea, FileJob, FileJobResult } from './file-job.ts';
@@ -23,11 +24,32 @@ export class FileThreads implements AsyncDisposable {
   readonly #most: number;
   readonly #threads: Thread[] = [];
   readonly #queue: Waiting[] = [];
+  readonly #whole = new Map<string, Promise<{ readonly size: number; readonly sha256: string }>>();
   #broken: Error | undefined;
 
   /** @param most One per core unless given. */
   constructor(most: number = availableParallelism()) {
     this.#most = most;
+  }
+
+  /**
+   * SHA-256 of a whole file, lower-case hex, and its size in bytes. Asked again it is not read again: what was begun
+   * ahead is what a check gets. System errors reject.
+   */
+  sha256(path: string): Promise<{ readonly size: number; readonly sha256: string }> {
+    const known = this.#whole.get(path);
+    if (known !== undefined) return known;
+    const begun = this.#sha256(path);
+    // Begun ahead, nobody may ever ask for it.
+    begun.catch(() => undefined);
+    this.#whole.set(path, begun);
+    return begun;
+  }
+
+  async #sha256(path: string): Promise<{ readonly size: number; readonly sha256: string }> {
+    const { size } = statSync(path);
+    const digests = await this.digests({ path, algorithms: ['sha256'], bodies: [[{ offset: 0, size }]] });
+    return { size, sha256: digests[0]?.[0] ?? '' };
   }
 
   /** Digests per body, in the order of the algorithms, lower-case hex. System errors reject. */

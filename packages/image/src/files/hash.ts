@@ -20,10 +20,8 @@ export async function hashFiles(
   queue.sort((a, b) => b.size - a.size);
   const results: HashedFile[] = [];
   await Promise.all(
-    queue.map(async ({ path, index, size }) => {
-      const bodies = [[{ offset: 0, size }]];
-      const [digests] = await threads.digests({ path, algorithms: ['sha256'], bodies });
-      results[index] = { path, size, sha256: digests?.[0] ?? '' };
+    queue.map(async ({ path, index }) => {
+      results[index] = { path, ...(await threads.sha256(path)) };
     }),
   );
   return results;

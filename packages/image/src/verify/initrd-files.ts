@@ -12,6 +12,9 @@ import { readCpio } from '@osguard/formats/cpio';
 /** Unpacked bytes of all archives together. A small initrd has 30 MB, a large generic one 150 MB. */
 const largest = 256 * 1024 * 1024;
 
+/** Of the output, which is joined in the end: small pieces are many. Bytes. */
+const chunkSize = 1024 * 1024;
+
 export interface InitrdFiles {
   /** By path without leading slash. */
   readonly entries: ReadonlyMap<string, CpioReadEntry>;
@@ -68,7 +71,7 @@ function decompress(
   bytes: Uint8Array,
   offset: number,
 ): { readonly bytes: Uint8Array; readonly used: number } {
-  const options = { maxOutputLength: largest, info: true } as const;
+  const options = { maxOutputLength: largest, chunkSize, info: true } as const;
   try {
     if (startsWith(bytes, [0x28, 0xb5, 0x2f, 0xfd])) return unpacked(zstdDecompressSync(bytes, options));
     if (startsWith(bytes, [0x1f, 0x8b])) {

@@ -33,6 +33,8 @@ export interface VerifyImageOptions {
    * what only osguard promises (policies, command line, bill of materials) is not asked for.
    */
   readonly foreign?: boolean;
+  /** From {@link readAhead}; the caller's, else they are made and stopped here. */
+  readonly threads?: FileThreads;
   readonly sink?: EventSink;
   readonly signal?: AbortSignal;
 }
@@ -53,7 +55,8 @@ export async function verifyImage(target: string, options: VerifyImageOptions): 
   const list = new CheckList();
   const { sink } = options;
   return step(sink, { id: 'verify', title: `verify ${target}` }, async (report) => {
-    await using threads = new FileThreads();
+    await using own = options.threads === undefined ? new FileThreads() : undefined;
+    const threads = options.threads ?? own ?? new FileThreads();
     const release = isFolder(path) ? await openRelease(path) : undefined;
     if (release !== undefined) await checkManifest(list, release, options.trust);
     // Threads read the files while this one follows the chain on the disk.
@@ -76,7 +79,7 @@ export async function verifyImage(target: string, options: VerifyImageOptions): 
   });
 }
 
-interface DiskInput extends VerifyImageOptions {
+interface DiskInput extends Omit<VerifyImageOptions, 'threads'> {
   readonly path: string;
   readonly release: ReleaseFolder | undefined;
   readonly threads: FileThreads;
