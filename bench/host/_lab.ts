@@ -114,6 +114,8 @@ interface DefinitionPlace {
 function writeDefinition(root: string, { path, variant }: DefinitionPlace): string {
   const { packages = [], text, big, announce } = variant;
   const edits: readonly (readonly [RegExp, string])[] = [
+    // The peer has no agent either.
+    [/^attest:\n(?:  .*\n)+/m, ''],
     [/^packages: \[\]$/m, `packages: [${packages.join(', ')}]`],
     ...(big === undefined ? [] : [[/^  usr: \d+ MiB$/m, `  usr: ${big.room}`] as const]),
   ];
