@@ -3,19 +3,12 @@
  * root hash is signed as well.
  */
 
-import { createReadStream, statSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { loadKeyring, signRootHash } from '@osguard/keys';
 import { convertLayer } from '@osguard/layers';
 
 const [layer = '', image = '', keys] = process.argv.slice(2);
-const piped = layer === '-';
-const converted = await convertLayer(
-  piped ? process.stdin : createReadStream(layer, { highWaterMark: 2 ** 20 }),
-  {
-    output: image,
-    ...(!piped && { sourceSize: statSync(layer).size }),
-  },
-);
+const converted = await convertLayer(layer === '-' ? process.stdin : { file: layer }, { output: image });
 if (keys !== undefined) {
   const signer = await (await loadKeyring(keys)).signer('layers');
   writeFileSync(`${image}.p7s`, await signRootHash(signer, converted.rootHash));

@@ -5,6 +5,7 @@ export type {
   DroppedXattr,
   LayerCompression,
   LayerLimits,
+  LayerSource,
 } from './convert/types.ts';
 export { ImageCheck } from './convert/image-check.ts';
 export type { CheckedImage, ImageCheckOptions } from './convert/image-check.ts';
@@ -31,7 +32,7 @@ export type {
   StoredManifest,
   StoreOptions,
 } from './registry/store.ts';
-export { openImage } from './sources/open-image.ts';
+export { openImage, openLayout } from './sources/open-image.ts';
 export type { OpenedImage } from './sources/open-image.ts';
 export { readBlob, readImages } from './sources/images.ts';
 export type { ImageLayer, ImageSet, PlatformImage, ReadImagesOptions } from './sources/images.ts';

@@ -1,10 +1,13 @@
 /** Arbitrary archives against a model of them; and that nothing but the archive decides what an image is. */
 
 import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import type { TarWriteEntry } from '@osguard/formats/tar';
+import { convertLayer } from '@osguard/layers';
+import { scratch } from '@osguard/testkit';
 import { convert, describe as at, dir, file, link, paths, symlink, tarOf } from './support/layer.ts';
 
 const names = ['a', 'b', 'ä', 'z\udcfe', 'long'.repeat(40)];
@@ -183,6 +186,25 @@ describe('layers: the same archive, the same image', () => {
     }
     const threaded = await convert(layer, { threads: 3, sourceSize: 2 ** 30 });
     assert.ok(threaded.bytes.equals(bytes), 'threads');
+  });
+
+  it('from a file as from a stream', async () => {
+    const layer = golden();
+    const { bytes } = await convert(layer);
+    using folder = scratch('layer');
+    for (const blob of [layer, gzipSync(layer), zstdCompressSync(layer)]) {
+      writeFileSync(folder.file('layer'), blob);
+      const told: (readonly [number, number | undefined])[] = [];
+      const output = folder.file('layer.erofs');
+      await convertLayer(
+        { file: folder.file('layer') },
+        { output, onProgress: (...args) => told.push(args) },
+      );
+      assert.ok(readFileSync(output).equals(bytes));
+      assert.ok(
+        told.length > 0 && told.every(([done, total]) => done <= blob.length && total === blob.length),
+      );
+    }
   });
 
   it('does not depend on where the owner is called what', async () => {

@@ -1,5 +1,3 @@
-import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
 import { step } from '@osguard/events';
 import type { ConvertLayerOptions, DiffId } from '@osguard/layers';
 import type { Command } from '../command.ts';
@@ -7,9 +5,6 @@ import { defineCommand, integer, needed, text } from '../command.ts';
 import { formatBytes, plural } from '../render/format.ts';
 import { printable } from '../render/paint.ts';
 import { UsageError } from '../report.ts';
-
-/** Large reads: a layer is read once, from its start to its end. Bytes. */
-const readSize = 1024 * 1024;
 
 export const layersConvert: Command = defineCommand({
   description: `A layer's tar, plain or compressed with gzip or zstd, becomes an EROFS image with its dm-verity superblock and hash
@@ -32,20 +27,22 @@ mounts the image has it.`,
   async run({ layer, out, diffId, transport, maxSize }, { sink, signal }) {
     const { convertLayer, encodeTransport } = await import('@osguard/layers');
     const output = out ?? `${layer.replace(/\.(tar|tgz|tar\.gz|tar\.zst)$/, '')}.erofs`;
-    const sourceSize = (await stat(layer)).size;
     const options: ConvertLayerOptions = {
       output,
-      sourceSize,
       signal,
       ...(diffId !== undefined && { diffId: diffIdOf(diffId) }),
       ...(maxSize !== undefined && { limits: { maxTarSize: maxSize } }),
     };
     const title = { id: 'layer-convert', title: `convert ${layer}` };
     const converted = await step(sink, title, async (report) => {
-      const result = await convertLayer(createReadStream(layer, { highWaterMark: readSize }), {
-        ...options,
-        onProgress: (done, total = sourceSize) => report.progress({ done, total, unit: 'bytes' }),
-      });
+      const result = await convertLayer(
+        { file: layer },
+        {
+          ...options,
+          onProgress: (done, total) =>
+            report.progress({ done, ...(total !== undefined && { total }), unit: 'bytes' }),
+        },
+      );
       report.detail(`${plural(result.inodes, 'inode')}, ${formatBytes(result.size)}`);
       return result;
     });

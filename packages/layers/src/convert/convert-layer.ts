@@ -1,6 +1,7 @@
 /** An OCI layer to a verity image, in one pass over its bytes: docs/layer-format.md. */
 
 import { createHash } from 'node:crypto';
+import { statSync } from 'node:fs';
 import { FormatError } from '@osguard/formats/bytes';
 import { ErofsWriter } from '@osguard/formats/erofs';
 import type { DiffId } from '@osguard/formats/layer';
@@ -15,7 +16,7 @@ import { derivedUuid, layerBlockSize, layerSalt } from './format.ts';
 import { LayerTree } from './layer-tree.ts';
 import { createOutputFile } from '../files/output-file.ts';
 import { spillTails } from './spill-tails.ts';
-import type { ConvertedLayer, ConvertLayerOptions } from './types.ts';
+import type { ConvertedLayer, ConvertLayerOptions, LayerSource } from './types.ts';
 import { verityTail } from './verity-tail.ts';
 import { writeFully } from '../files/write-fully.ts';
 
@@ -23,14 +24,14 @@ import { writeFully } from '../files/write-fully.ts';
 const bufferSize = 128 * 1024;
 
 /**
- * @param source the layer's blob, compressed or not, in pieces of any size.
  * @throws LayerError; system errors, errors of the source and AbortError pass through. Nothing is left behind.
  */
 export async function convertLayer(
-  source: AsyncIterable<Uint8Array>,
+  source: LayerSource,
   options: ConvertLayerOptions,
 ): Promise<ConvertedLayer> {
-  const { mediaType, signal, threads, sourceSize } = options;
+  const { mediaType, signal, threads } = options;
+  const sourceSize = options.sourceSize ?? ('file' in source ? statSync(source.file).size : undefined);
   if (mediaType !== undefined) checkMediaType(mediaType);
   signal?.throwIfAborted();
   using output = createOutputFile(options.output);
@@ -70,7 +71,7 @@ export async function convertLayer(
   try {
     const compression = await readLayer(source, {
       signal,
-      onSource: progress(options),
+      onSource: progress(options.onProgress, sourceSize),
       consume(piece) {
         budget.read(piece.length);
         hash.update(piece);
@@ -142,7 +143,10 @@ function appendTree(
 /** Milliseconds. */
 const progressEvery = 50;
 
-function progress({ onProgress, sourceSize }: ConvertLayerOptions): ((bytes: number) => void) | undefined {
+function progress(
+  onProgress: ConvertLayerOptions['onProgress'],
+  sourceSize: number | undefined,
+): ((bytes: number) => void) | undefined {
   if (onProgress === undefined) return undefined;
   let done = 0;
   let told = -Infinity;

@@ -5,6 +5,9 @@ import type { RootHash } from '@osguard/formats/verity';
 
 export type LayerCompression = 'none' | 'gzip' | 'zstd';
 
+/** A layer's blob, compressed or not: as it comes, in pieces of any size, or a file, which is read faster. */
+export type LayerSource = AsyncIterable<Uint8Array> | { readonly file: string };
+
 /** Bounds of what an archive may make this process do; what exceeds one is refused with `layer-too-large`. */
 export interface LayerLimits {
   /** Of the uncompressed tar. Bytes; 64 GiB unless given. */
@@ -23,7 +26,7 @@ export interface ConvertLayerOptions {
   readonly mediaType?: string;
   /** When given, another archive is refused (`digest`) before anything appears under the output's name. */
   readonly diffId?: DiffId;
-  /** Bytes the source will give, roughly: for progress, and so that threads start at once. */
+  /** Bytes the source will give, roughly; of a file they are known. For progress, and so that threads start at once. */
   readonly sourceSize?: number;
   readonly limits?: Partial<LayerLimits>;
   /** Threads in all, one per core unless given. */
