@@ -9,8 +9,8 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ServedVerifier } from '@osguard/attest/service';
-import { serveVerifier } from '@osguard/attest/service';
+import type { ServedVerifier, ServeOptions } from '@osguard/attest/service';
+import { serveVerifier, ServiceError } from '@osguard/attest/service';
 import { refusalSchema, secretPath } from '@osguard/attest/protocol';
 import type { CheckMessage } from '@osguard/attest/protocol';
 import type { EventSink } from '@osguard/events';
@@ -102,7 +102,7 @@ export async function demonstrateAttestation(options: AttestDemoOptions): Promis
   const machine = new DemoMachine({ ...options, tools, state: join(folder.path, 'machine') });
   const { ek: node } = await machine.manufacture(authority);
   const verifier = await step(sink, { id: 'verifier', title: 'start the verifier' }, () =>
-    serveVerifier({
+    serve({
       keys: keyring.directory,
       state: join(folder.path, 'verifier'),
       host: '127.0.0.1',
@@ -158,6 +158,18 @@ export async function demonstrateAttestation(options: AttestDemoOptions): Promis
   }
   const { name, version, rootHash } = release;
   return { ok: chapters.every(({ ok }) => ok), release: { name, version, rootHash }, chapters };
+}
+
+async function serve(options: ServeOptions): Promise<ServedVerifier> {
+  try {
+    return await serveVerifier(options);
+  } catch (cause) {
+    if (!(cause instanceof ServiceError) || cause.code !== 'listen') throw cause;
+    throw new MachineError('start-failed', cause.message, {
+      hint: 'stop what listens there, or build the release with another port in attest.verifier',
+      cause,
+    });
+  }
 }
 
 function temporaryFolder(): Disposable & { readonly path: string } {
