@@ -41,7 +41,7 @@ export { earProfile } from './token/types.ts';
 export type { JsonWebKeyP256, JsonWebKeySet, TokenSigner, VerdictClaims } from './token/types.ts';
 export { verifyToken } from './token/verify.ts';
 export type { VerifyTokenOptions } from './token/verify.ts';
-export { brokenFirmwareRules, compareWithRelease, diffTexts } from './explain/index.ts';
+export { brokenFirmwareRules, changedParts, compareWithRelease, diffTexts } from './explain/index.ts';
 export type {
   BrokenRule,
   Comparison,

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Comparison, Difference } from '@osguard/attest';
-import { brokenFirmwareRules, compareWithRelease, diffTexts } from '@osguard/attest';
+import { brokenFirmwareRules, changedParts, compareWithRelease, diffTexts } from '@osguard/attest';
 import { toHex } from '@osguard/formats/bytes';
 import type { EncodableEvent, EventLog, LogEvent } from '@osguard/formats/eventlog';
 import {
@@ -295,4 +295,6 @@ test('words and lines that changed', () => {
     { kind: 'added', text: 'three' },
   ]);
   assert.deepEqual(diffTexts('', ''), []);
+  assert.deepEqual(changedParts(diffTexts('a b c', 'a x c d')), { expected: '… b …', found: '… x … d' });
+  assert.deepEqual(changedParts(diffTexts('a', 'a b')), { expected: 'nothing there', found: '… b' });
 });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { sourceOf } from '@osguard/formats/bytes';
@@ -134,6 +135,19 @@ test('sections of a UKI are measured as the files they were made from', () => {
       calculatePcr11(sectionsFromBytes(fromFiles), { bank }),
     );
   }
+});
+
+function lineDigest(cmdline: string): string | undefined {
+  const stub = sourceOf(makePe({ gap: 0x800 }));
+  const uki = buildUki({ stub, linux: sourceOf(makePe({})), cmdline });
+  return ukiEvents(uki).pcr9.find(({ what }) => what.startsWith('command line'))?.digest;
+}
+
+test('the kernel is given the command line without blanks around it', () => {
+  const expected = createHash('sha256').update(Buffer.from('a  b\0', 'utf16le')).digest('hex');
+  assert.equal(lineDigest(' a \tb  '), expected);
+  assert.equal(lineDigest('a  b'), expected);
+  assert.equal(lineDigest('  '), undefined);
 });
 
 const systemdMeasure = judge('systemd-measure') ?? judge('../lib/systemd/systemd-measure');

@@ -27,6 +27,21 @@ export function diffTexts(expected: string, found: string): readonly TextChange[
   return changes;
 }
 
+/** Both texts with what is the same left out: for one line each, as in a verdict. */
+export function changedParts(changes: readonly TextChange[]): {
+  readonly expected: string;
+  readonly found: string;
+} {
+  const without = (kind: TextChange['kind']): string => {
+    const pieces = changes.flatMap((change) =>
+      change.kind === 'same' ? ['…'] : change.kind === kind ? [] : [change.text.replaceAll('\n', '; ')],
+    );
+    const shown = pieces.filter((piece, index) => piece !== '…' || pieces[index - 1] !== '…').join(' ');
+    return shown === '…' || shown === '' ? 'nothing there' : shown;
+  };
+  return { expected: without('added'), found: without('removed') };
+}
+
 function split(text: string, separator: string): readonly string[] {
   return text === '' ? [] : text.split(separator);
 }

@@ -112,9 +112,9 @@ export function secureBootEvents(
 /** Linux, drivers/firmware/efi/libstub: what the kernel says it was given. */
 export function kernelEvents(image: PeImage, bank: PcrBank): readonly ExpectedEvent[] {
   const cmdline = readMeasuredSections(image).get('.cmdline');
-  const line = cmdline && textOf(cmdline);
+  const line = cmdline && loadOptions(textOf(cmdline) ?? '');
   const events: ExpectedEvent[] = [];
-  if (line !== undefined) {
+  if (line !== undefined && line !== '') {
     events.push({
       log: 'firmware',
       type: 'EV_EVENT_TAG',
@@ -135,6 +135,12 @@ export function kernelEvents(image: PeImage, bank: PcrBank): readonly ExpectedEv
     });
   }
   return events;
+}
+
+/** As systemd-stub hands the section to the kernel: control characters become blanks, none at either end. */
+function loadOptions(cmdline: string): string {
+  // oxlint-disable-next-line no-control-regex
+  return cmdline.replaceAll(/[\x01-\x1f]/g, ' ').replaceAll(/^ +| +$/g, '');
 }
 
 function separator(bank: PcrBank, source: string): ExpectedEvent {
