@@ -3,13 +3,10 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { suite, test } from 'node:test';
-import { checkImage, openImage } from '@osguard/layers';
+import { checkImage, openImage, openLayout } from '@osguard/layers';
 import type { Finding } from '@osguard/layers';
-import { scratch } from '@osguard/testkit';
-import { folderFiles } from '../src/sources/files.ts';
-import { LayoutStore } from '../src/sources/layout-store.ts';
-import { makeImage } from './support/made-image.ts';
-import type { MadeFile } from './support/made-image.ts';
+import { scratch, makeImage } from '@osguard/testkit';
+import type { MadeFile } from '@osguard/testkit';
 
 const linker = '/lib64/ld-linux-x86-64.so.2';
 const library = '/usr/lib/x86_64-linux-gnu';
@@ -32,7 +29,7 @@ async function check(
   readonly findings: readonly Finding[];
 }> {
   using dir = scratch('check');
-  const store = new LayoutStore(folderFiles(dir.file('layout')));
+  const store = openLayout(dir.file('layout'));
   await makeImage(store, { layers, config, architecture, compression: 'none', tag: 'x' });
   const { ok, images } = await checkImage(await openImage(`oci:${dir.file('layout')}:x`));
   const [image] = images;

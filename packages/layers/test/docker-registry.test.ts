@@ -13,6 +13,7 @@ import {
   readImages,
   signImage,
   verifyImage,
+  openLayout,
 } from '@osguard/layers';
 import type { OpenedImage, RegistryOptions, SignReport, VerifyReport } from '@osguard/layers';
 import {
@@ -22,11 +23,10 @@ import {
   noJudge,
   scratch,
   startDockerRegistry,
+  makeImage,
+  makeIndex,
 } from '@osguard/testkit';
 import type { Scratch } from '@osguard/testkit';
-import { folderFiles } from '../src/sources/files.ts';
-import { LayoutStore } from '../src/sources/layout-store.ts';
-import { makeImage, makeIndex } from './support/made-image.ts';
 
 const skip = canRunDockerRegistry() ? false : noDockerRegistry;
 const skopeo = judge('skopeo');
@@ -229,7 +229,7 @@ suite('skopeo', { skip: skip === false && skopeo === undefined ? noJudge('skopeo
     using dir = scratch('skopeo');
     await using registry = await startDockerRegistry({ folder: dir.file('registry') });
     const keyring = await keys(dir.file('keys'));
-    const store = new LayoutStore(folderFiles(dir.file('layout')));
+    const store = openLayout(dir.file('layout'));
     await makeImage(store, { layers: files, tag: 'app' });
     const reference = `${registry.host}/team/app:1`;
     runSkopeo('copy', '--dest-tls-verify=false', `oci:${dir.file('layout')}:app`, `docker://${reference}`);
@@ -264,7 +264,7 @@ suite('skopeo', { skip: skip === false && skopeo === undefined ? noJudge('skopeo
   test('archives that skopeo wrote are read without unpacking', async () => {
     using dir = scratch('skopeo');
     const keyring = await keys(dir.file('keys'));
-    const store = new LayoutStore(folderFiles(dir.file('layout')));
+    const store = openLayout(dir.file('layout'));
     await makeImage(store, { layers: files, tag: 'app' });
     const layout = `oci:${dir.file('layout')}:app`;
     runSkopeo('copy', layout, `docker-archive:${dir.file('docker.tar')}:registry.example/team/app:1`);

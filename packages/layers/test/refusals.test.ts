@@ -14,14 +14,11 @@ import type { Descriptor, SignatureLayout } from '@osguard/formats/oci';
 import type { OsguardEvent } from '@osguard/events';
 import { initKeys, loadKeyring, signRootHash } from '@osguard/keys';
 import type { Keyring } from '@osguard/keys';
-import { findVerityImages, openImage, readImages, signImage, verifyImage } from '@osguard/layers';
+import { findVerityImages, openImage, readImages, signImage, verifyImage, openLayout } from '@osguard/layers';
 import type { ImageStore, PlatformImage, RefusalReason, VerifyReport } from '@osguard/layers';
 import type { Scratch } from '@osguard/testkit';
-import { scratch } from '@osguard/testkit';
-import { folderFiles } from '../src/sources/files.ts';
-import { LayoutStore } from '../src/sources/layout-store.ts';
+import { scratch, makeImage, pushBlobBytes } from '@osguard/testkit';
 import { encodeVerityArtifact } from '../src/sign/artifact.ts';
-import { makeImage, push } from './support/made-image.ts';
 
 const layers = [[{ path: 'a', body: 'lower'.repeat(3000) }], [{ path: 'b', body: 'upper' }]];
 const now = Date.UTC(2026, 5, 1);
@@ -34,7 +31,7 @@ interface House {
 }
 
 async function house(dir: Scratch): Promise<House> {
-  const store = new LayoutStore(folderFiles(dir.file('layout')));
+  const store = openLayout(dir.file('layout'));
   await makeImage(store, { layers, tag: 'app' });
   await initKeys(dir.file('keys'), {
     roles: ['usr', 'layers'],
@@ -126,7 +123,7 @@ async function publish(
   const shape = shapes[layout];
   const blobs: Descriptor[] = [];
   for (const { layer, rootHash, message } of claims) {
-    const blob = await push(store, shape.blob, message);
+    const blob = await pushBlobBytes(store, shape.blob, message);
     const annotations = new Map<string, string>([
       [shape.digest, target.layers[layer]?.descriptor.digest ?? ''],
       [shape.hash, rootHash],
@@ -136,7 +133,7 @@ async function publish(
     ]);
     blobs.push({ ...blob, annotations });
   }
-  const config = await push(store, mediaTypes.ociEmpty, Buffer.from('{}'));
+  const config = await pushBlobBytes(store, mediaTypes.ociEmpty, Buffer.from('{}'));
   const bytes = encodeManifest({
     kind: 'manifest',
     mediaType: mediaTypes.ociManifest,
@@ -157,7 +154,7 @@ async function unsignedTwin(
   await sign(signed);
   const hashes = await rootHashes(signed);
   const folder = dir.file('twin');
-  const store = new LayoutStore(folderFiles(folder));
+  const store = openLayout(folder);
   await makeImage(store, { layers, tag: 'app' });
   return { given: { ...signed, store, reference: `oci:${folder}:app` }, hashes };
 }
@@ -282,7 +279,7 @@ suite('refusals', () => {
     );
     const bytes = encodeManifest({
       ...target.manifest,
-      config: await push(given.store, mediaTypes.ociConfig, config),
+      config: await pushBlobBytes(given.store, mediaTypes.ociConfig, config),
     });
     await given.store.pushManifest(bytes, { mediaType: mediaTypes.ociManifest, tag: 'app' });
     assertRefused(await verify(given), 'layer-unreadable', 'signature-missing');
@@ -370,13 +367,13 @@ suite('refusals', () => {
     assert.ok(lower && upper);
     const [of] = await findVerityImages(given.store, lower.descriptor.digest);
     assert.ok(of);
-    const other = new LayoutStore(folderFiles(dir.file('other')));
+    const other = openLayout(dir.file('other'));
     await makeImage(other, { layers, tag: 'app' });
     const house2 = { ...given, store: other, reference: `oci:${dir.file('other')}:app` };
     await other.pushBlob(of.transport, () => given.store.blob(of.transport));
     const message = of.signatures[0] ?? new Uint8Array();
-    const signature = await push(other, rootHashSignatureType, message);
-    await push(other, mediaTypes.ociEmpty, Buffer.from('{}'));
+    const signature = await pushBlobBytes(other, rootHashSignatureType, message);
+    await pushBlobBytes(other, mediaTypes.ociEmpty, Buffer.from('{}'));
     for (const { descriptor, diffId } of target.layers) {
       const bytes = encodeVerityArtifact({ ...of, layer: descriptor, diffId, signatures: [signature] });
       await other.pushManifest(bytes, { mediaType: mediaTypes.ociManifest });

@@ -10,12 +10,11 @@ import { digestOfBytes, encodeManifest, mediaTypes, referrersTag } from '@osguar
 import type { Descriptor } from '@osguard/formats/oci';
 import { LayerError, openRegistry, Secret } from '@osguard/layers';
 import type { Credentials, ImageStore, RegistryOptions } from '@osguard/layers';
-import { scratch, startFakeRegistry } from '@osguard/testkit';
+import { scratch, startFakeRegistry, makeImage, pushBlobBytes } from '@osguard/testkit';
 import type { FakeRegistry } from '@osguard/testkit';
 import { findCredentials } from '../src/registry/credentials.ts';
 import { isLoopback } from '../src/registry/http.ts';
 import { retryAfter } from '../src/registry/retry.ts';
-import { makeImage, push } from './support/made-image.ts';
 
 const repository = 'team/app';
 const waits: number[] = [];
@@ -50,7 +49,7 @@ function bytesOf(length: number): Buffer {
 }
 
 async function artifact(store: ImageStore, subject: Descriptor, artifactType: string): Promise<Descriptor> {
-  const config = await push(store, mediaTypes.ociEmpty, Buffer.from('{}'));
+  const config = await pushBlobBytes(store, mediaTypes.ociEmpty, Buffer.from('{}'));
   const bytes = encodeManifest({
     kind: 'manifest',
     mediaType: mediaTypes.ociManifest,
@@ -88,11 +87,11 @@ suite('blobs', () => {
     await using registry = await startFakeRegistry();
     await using store = await open(registry);
     const bytes = bytesOf(100_000);
-    const blob = await push(store, mediaTypes.octets, bytes);
+    const blob = await pushBlobBytes(store, mediaTypes.octets, bytes);
     assert.equal(await store.pushBlob(blob, () => assert.fail('asked again')), 'exists');
     assert.deepEqual(await read(store, blob), bytes);
     assert.deepEqual(await read(store, blob, 99_000), bytes.subarray(99_000));
-    const empty = await push(store, mediaTypes.octets, new Uint8Array());
+    const empty = await pushBlobBytes(store, mediaTypes.octets, new Uint8Array());
     assert.equal((await read(store, empty)).length, 0);
   });
 
@@ -101,7 +100,7 @@ suite('blobs', () => {
       await using registry = await startFakeRegistry(minChunk === undefined ? {} : { minChunk });
       await using store = await open(registry, { chunkSize: 3000 });
       const bytes = bytesOf(10_000);
-      await push(store, mediaTypes.octets, bytes);
+      await pushBlobBytes(store, mediaTypes.octets, bytes);
       assert.deepEqual(registry.blobs.get(digestOfBytes(bytes)), bytes);
       const patches = registry.requests.filter(({ method }) => method === 'PATCH').length;
       assert.equal(patches, minChunk === undefined ? 4 : 2);
@@ -118,7 +117,7 @@ suite('blobs', () => {
     });
     await using store = await open(registry, { chunkSize: 3000 });
     const bytes = bytesOf(10_000);
-    await push(store, mediaTypes.octets, bytes);
+    await pushBlobBytes(store, mediaTypes.octets, bytes);
     assert.deepEqual(registry.blobs.get(digestOfBytes(bytes)), bytes);
     assert.equal(
       registry.requests.filter(({ method, path }) => method === 'POST' && path.endsWith('uploads/')).length,
@@ -129,7 +128,7 @@ suite('blobs', () => {
   test('mounted from another repository, or pushed when that has it not', async () => {
     await using registry = await startFakeRegistry();
     await using store = await open(registry);
-    const blob = await push(store, mediaTypes.octets, bytesOf(10));
+    const blob = await pushBlobBytes(store, mediaTypes.octets, bytesOf(10));
     const other = await openRegistry({ registry: registry.host, repository: 'other' }, quick);
     assert.equal(await other.pushBlob(blob, () => assert.fail('sent'), { mountFrom: repository }), 'mounted');
     const third = await openRegistry({ registry: registry.host, repository: 'third' }, quick);
@@ -152,7 +151,7 @@ suite('blobs', () => {
       });
       await using store = await open(registry);
       const bytes = bytesOf(200_000);
-      const blob = await push(store, mediaTypes.octets, bytes);
+      const blob = await pushBlobBytes(store, mediaTypes.octets, bytes);
       assert.deepEqual(await read(store, blob), bytes, kind);
       const ranges = registry.requests.map(({ range }) => range).filter((range) => range !== undefined);
       assert.ok(ranges.length >= 1 && ranges.every((range) => range !== 'bytes=0-'), String(ranges));
@@ -165,7 +164,7 @@ suite('blobs', () => {
         fault: ({ method, path }) => (method === 'GET' && path.includes('/blobs/') ? { kind } : undefined),
       });
       await using store = await open(registry);
-      const blob = await push(store, mediaTypes.octets, bytesOf(1000));
+      const blob = await pushBlobBytes(store, mediaTypes.octets, bytesOf(1000));
       await assert.rejects(read(store, blob), { name: 'LayerError', code: 'digest' });
     });
   }
@@ -176,7 +175,7 @@ suite('blobs', () => {
         method === 'GET' && path.includes('/blobs/') ? { kind: 'cut', after: 0 } : undefined,
     });
     await using store = await open(registry);
-    const blob = await push(store, mediaTypes.octets, bytesOf(1000));
+    const blob = await pushBlobBytes(store, mediaTypes.octets, bytesOf(1000));
     await assert.rejects(read(store, blob), { name: 'LayerError', code: 'unreachable' });
   });
 });
@@ -322,9 +321,9 @@ suite('credentials', () => {
     });
     await using behind = await open(store2);
     const bytes = bytesOf(5000);
-    await push(behind, mediaTypes.octets, bytes);
+    await pushBlobBytes(behind, mediaTypes.octets, bytes);
     await using store = await open(registry, { credentials });
-    const blob = await push(store, mediaTypes.octets, bytes);
+    const blob = await pushBlobBytes(store, mediaTypes.octets, bytes);
     assert.deepEqual(await read(store, blob), bytes);
     const redirected = store2.requests.filter(({ query }) => query.includes('signature='));
     assert.deepEqual(
@@ -340,7 +339,7 @@ suite('credentials', () => {
       redirectBlobsTo: store2.origin,
     });
     await using store = await open(registry, { credentials });
-    const blob = await push(store, mediaTypes.octets, bytesOf(10));
+    const blob = await pushBlobBytes(store, mediaTypes.octets, bytesOf(10));
     await assert.rejects(read(store, blob), (error: unknown) => {
       assert.ok(error instanceof LayerError && error.code === 'unauthorized');
       assert.doesNotMatch(inspect(error), /secret-of-the-store/);

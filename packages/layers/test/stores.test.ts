@@ -1,7 +1,7 @@
 /** One contract for every store that can be written to. */
 
 import { suite } from 'node:test';
-import { openRegistry } from '@osguard/layers';
+import { openLayout, openRegistry } from '@osguard/layers';
 import {
   canRunDockerRegistry,
   noDockerRegistry,
@@ -9,8 +9,6 @@ import {
   startDockerRegistry,
   startFakeRegistry,
 } from '@osguard/testkit';
-import { folderFiles } from '../src/sources/files.ts';
-import { LayoutStore } from '../src/sources/layout-store.ts';
 import type { Opened } from './support/store-contract.ts';
 import { storeContract } from './support/store-contract.ts';
 
@@ -31,7 +29,7 @@ async function inFake(referrers: boolean): Promise<Opened> {
 suite('OCI layout', () =>
   storeContract(async () => {
     const dir = scratch('store');
-    const store = new LayoutStore(folderFiles(dir.file('layout')));
+    const store = openLayout(dir.file('layout'));
     return Promise.resolve({
       store,
       [Symbol.asyncDispose]: async () => Promise.resolve(dir[Symbol.dispose]()),

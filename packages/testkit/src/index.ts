@@ -18,3 +18,5 @@ export { canRunDockerRegistry, noDockerRegistry, startDockerRegistry } from './d
 export type { DockerRegistry, DockerRegistryOptions } from './docker-registry.ts';
 export { startFakeRegistry } from './fake-registry.ts';
 export type { FakeAuth, FakeRegistry, FakeRegistryOptions, Fault, SeenRequest } from './fake-registry.ts';
+export { makeImage, makeIndex, pushBlobBytes, tarOf } from './make-image.ts';
+export type { MadeFile, MadeImageOptions } from './make-image.ts';

@@ -26,6 +26,11 @@ export interface OpenedImage {
 
 const transport = /^(?<kind>docker|oci|oci-archive|docker-archive):(?<rest>.+)$/s;
 
+/** An OCI layout to put images into; the folder need not be there yet. */
+export function openLayout(folder: string): ImageStore {
+  return new LayoutStore(folderFiles(folder));
+}
+
 /** @throws LayerError `input`, `not-found` */
 export async function openImage(text: string, options: RegistryOptions = {}): Promise<OpenedImage> {
   const { kind, rest } = transport.exec(text)?.groups ?? {};

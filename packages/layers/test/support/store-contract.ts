@@ -6,7 +6,7 @@ import { digestOfBytes, encodeManifest, mediaTypes } from '@osguard/formats/oci'
 import type { Descriptor } from '@osguard/formats/oci';
 import type { ImageStore } from '@osguard/layers';
 import { LayerError } from '@osguard/layers';
-import { makeImage, push } from './made-image.ts';
+import { makeImage, pushBlobBytes } from '@osguard/testkit';
 
 export interface Opened extends AsyncDisposable {
   readonly store: ImageStore;
@@ -36,7 +36,7 @@ export function storeContract(open: () => Promise<Opened>): void {
     await using opened = await open();
     const { store } = opened;
     const bytes = Buffer.from('0123456789'.repeat(1000));
-    const blob = await push(store, mediaTypes.octets, bytes);
+    const blob = await pushBlobBytes(store, mediaTypes.octets, bytes);
     assert.ok(await store.has(blob));
     assert.deepEqual(await readAll(store, blob), bytes);
     assert.deepEqual(await readAll(store, blob, 9990), bytes.subarray(9990));
@@ -67,7 +67,7 @@ export function storeContract(open: () => Promise<Opened>): void {
   test('a descriptor with the wrong size is refused', async () => {
     await using opened = await open();
     const { store } = opened;
-    const blob = await push(store, mediaTypes.octets, Buffer.from('12345'));
+    const blob = await pushBlobBytes(store, mediaTypes.octets, Buffer.from('12345'));
     await assert.rejects(readAll(store, { ...blob, size: 4 }), fails('digest'));
     await assert.rejects(readAll(store, { ...blob, size: 6 }), fails('digest'));
   });
@@ -91,7 +91,7 @@ export function storeContract(open: () => Promise<Opened>): void {
     assert.ok(manifest.kind === 'manifest');
     const [layer] = manifest.layers;
     assert.ok(layer);
-    const config = await push(store, mediaTypes.ociEmpty, Buffer.from('{}'));
+    const config = await pushBlobBytes(store, mediaTypes.ociEmpty, Buffer.from('{}'));
     for (const subject of [image, layer]) {
       assert.deepEqual(await store.referrers(subject.digest), []);
       const made: Descriptor[] = [];

@@ -37,7 +37,11 @@ async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield await Promise.resolve(bytes);
 }
 
-export async function push(store: ImageStore, mediaType: string, bytes: Uint8Array): Promise<Descriptor> {
+export async function pushBlobBytes(
+  store: ImageStore,
+  mediaType: string,
+  bytes: Uint8Array,
+): Promise<Descriptor> {
   const descriptor: Descriptor = { mediaType, digest: digestOfBytes(bytes), size: bytes.length };
   await store.pushBlob(descriptor, (offset) => once(bytes.subarray(offset)));
   return descriptor;
@@ -58,7 +62,7 @@ export async function makeImage(
         : compression === 'zstd'
           ? [mediaTypes.ociLayerZstd, zstdCompressSync(tar)]
           : [docker ? mediaTypes.dockerLayer : mediaTypes.ociLayer, tar];
-    layers.push(await push(store, type, bytes));
+    layers.push(await pushBlobBytes(store, type, bytes));
   }
   const config = Buffer.from(
     JSON.stringify({
@@ -72,7 +76,7 @@ export async function makeImage(
   const bytes = encodeManifest({
     kind: 'manifest',
     mediaType,
-    config: await push(store, docker ? mediaTypes.dockerConfig : mediaTypes.ociConfig, config),
+    config: await pushBlobBytes(store, docker ? mediaTypes.dockerConfig : mediaTypes.ociConfig, config),
     layers,
     annotations: new Map(),
   });
