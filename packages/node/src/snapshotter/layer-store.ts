@@ -60,9 +60,12 @@ export class LayerStore {
       // An interrupted download goes on; whole images were not yet looked at, and are fetched or made again.
       if (!continued.test(name) || (await stat(path)).mtimeMs < now() - longestPause) await rm(path);
     }
-    const { folder, metadata, volumes } = this.#options;
+    const { folder, metadata, volumes, log } = this.#options;
     const known = new Map(metadata.layers().map((layer) => [layer.id, layer]));
-    for (const id of await volumes.opened()) if (!known.has(id)) await volumes.close(id);
+    for (const id of await volumes.opened()) {
+      if (known.has(id)) continue;
+      await volumes.close(id).catch((error: unknown) => log(`layer ${id} stays open: ${String(error)}`));
+    }
     const names = new Set([...known.values()].map((layer) => layer.rootHash));
     for (const name of await readdir(folder)) {
       if (name !== 'incoming' && !names.has(name)) {

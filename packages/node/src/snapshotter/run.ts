@@ -34,7 +34,7 @@ export const runSnapshotter: Role = async ({ layers: configuration }, { log, sig
   const volumes = new VerityVolumes(join(runtime, 'layers'));
   const now = Date.now;
   const layers = new LayerStore({ folder: join(state, 'layers'), metadata, volumes, audit, now, log: say });
-  const snapshots = new Snapshots({ folder: join(state, 'snapshots'), metadata, layers, now });
+  const snapshots = new Snapshots({ folder: join(state, 'snapshots'), metadata, layers, now, log: say });
   await layers.start();
   await snapshots.start();
   const finder = new HostLayerFinder({

@@ -28,6 +28,7 @@ export interface SnapshotsOptions {
   readonly layers: LayerStore;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+  readonly log: (message: string) => void;
 }
 
 export interface PrepareRequest {
@@ -52,7 +53,7 @@ export class Snapshots {
     await mkdir(folder, { recursive: true, mode: 0o711 });
     const known = new Set(metadata.snapshots().map((snapshot) => String(snapshot.id)));
     for (const name of await readdir(folder)) {
-      if (!known.has(name)) await rm(join(folder, name), { recursive: true, force: true });
+      if (!known.has(name)) await this.#removeFolder(join(folder, name));
     }
   }
 
@@ -110,14 +111,14 @@ export class Snapshots {
       throw new SnapshotterError('layer-mismatch', `the layers of ${name} are those of ${chain}`);
     }
     metadata.commit(snapshot.id, name, { labels, now: now() });
-    await rm(this.#folderOf(snapshot), { recursive: true, force: true });
+    await this.#removeFolder(this.#folderOf(snapshot));
   }
 
   /** The folder goes at once; layers nobody stands on go with `cleanup`. */
   async remove(key: string): Promise<void> {
     const { metadata, layers } = this.#options;
     const snapshot = metadata.remove(key);
-    await rm(this.#folderOf(snapshot), { recursive: true, force: true });
+    await this.#removeFolder(this.#folderOf(snapshot));
     if (snapshot.layer !== undefined) await layers.collect();
   }
 
@@ -188,6 +189,15 @@ export class Snapshots {
       if (wanted !== undefined && wanted !== chainId(diffIds)) {
         throw new SnapshotterError('layer-mismatch', `the layers of snapshot ${parent.key} are not its own`);
       }
+    }
+  }
+
+  /** The snapshot is gone already: what cannot be deleted now, the next start deletes. */
+  async #removeFolder(folder: string): Promise<void> {
+    try {
+      await rm(folder, { recursive: true, force: true });
+    } catch (error) {
+      this.#options.log(`${folder} stays: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
 

@@ -13,7 +13,7 @@ const repositoryName = /^[a-z0-9]+(?:[._/-]+[a-z0-9]+)*$/;
 
 /**
  * @param registries known with their ports, for the label has only the host's name.
- * @returns each registry and repository once; those with a port first.
+ * @returns each registry and repository once; the port of https only where no other is known.
  */
 export function sourcesOf(
   labels: Readonly<Record<string, string>>,
@@ -26,7 +26,7 @@ export function sourcesOf(
     const known = registries.filter(
       (registry) => registry.replace(/:\d+$/, '') === host && registry !== host,
     );
-    for (const registry of new Set([...known, host])) {
+    for (const registry of known.length === 0 ? [host] : new Set(known)) {
       for (const repository of value.split(',')) {
         if (repositoryName.test(repository)) sources.push({ registry, repository });
       }

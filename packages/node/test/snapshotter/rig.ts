@@ -97,7 +97,7 @@ export async function startRig(
   const now = Date.now;
   const metadata = new Metadata(join(folder, 'metadata.db'));
   const layers = new LayerStore({ folder: join(folder, 'layers'), metadata, volumes, audit, now, log });
-  const snapshots = new Snapshots({ folder: join(folder, 'snapshots'), metadata, layers, now });
+  const snapshots = new Snapshots({ folder: join(folder, 'snapshots'), metadata, layers, now, log });
   await layers.start();
   await snapshots.start();
   const finder = new FakeFinder();
