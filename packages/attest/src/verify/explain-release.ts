@@ -1,6 +1,6 @@
 /** Why the PCR values are not those of a release: the event that differs, and where the expectation comes from. */
 
-import { compareWithRelease } from '../explain/index.ts';
+import { changedParts, compareWithRelease } from '../explain/index.ts';
 import type { Difference, FoundEvent } from '../explain/index.ts';
 import type { Finding } from './check.ts';
 import { secureBootPcr } from './match.ts';
@@ -43,7 +43,9 @@ export function explainRelease(material: Material): readonly [Explained, ...Expl
   ];
 }
 
-function explained({ kind, pcr, name, expected, found, knownFrom, meaning }: Difference): Explained {
+function explained(difference: Difference): Explained {
+  const { kind, pcr, name, expected, found, text, knownFrom, meaning } = difference;
+  const parts = text && changedParts(text);
   const what = expected?.what ?? found?.says ?? name;
   const verb = {
     changed: 'differs',
@@ -56,8 +58,11 @@ function explained({ kind, pcr, name, expected, found, knownFrom, meaning }: Dif
     expected:
       expected === undefined
         ? 'nothing there'
-        : `${expected.text ?? expected.digest} (from ${expected.source})`,
-    found: found === undefined ? 'nothing there' : (found.text ?? `${found.digest} (${found.says})`),
+        : `${parts?.expected ?? expected.text ?? expected.digest} (from ${expected.source})`,
+    found:
+      found === undefined
+        ? 'nothing there'
+        : (parts?.found ?? found.text ?? `${found.digest} (${found.says})`),
     where: found === undefined ? `PCR ${pcr}` : foundPlace(found),
   };
 }
