@@ -31,7 +31,9 @@ const tools: Tools = {
   file: (path) => path,
 };
 
-describe('a manufactured TPM', { skip: swtpm === undefined ? noJudge('swtpm') : false }, () => {
+const skip = swtpm === undefined ? noJudge('swtpm') : false;
+
+describe('a manufactured TPM', { skip, timeout: 120_000 }, () => {
   it('has a certificate that chains to its authority and says what it is for', async () => {
     using folder = scratch('manufacture');
     const authority = openTpmAuthority(folder.file('authority'));

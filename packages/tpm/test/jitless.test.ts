@@ -10,6 +10,7 @@ import { judge, noJudge, scratch } from '@osguard/testkit';
 import { startSwtpm } from './support/swtpm.ts';
 
 const swtpm = judge('swtpm');
+const skip = swtpm === undefined ? noJudge('swtpm') : false;
 const packages = join(import.meta.dirname, '../..');
 
 const program = (tcti: string): string => `
@@ -42,7 +43,7 @@ function stripRoom(room: string, into: string): void {
   }
 }
 
-it('works without a JIT compiler', { skip: swtpm === undefined ? noJudge('swtpm') : false }, async () => {
+it('works without a JIT compiler', { skip, timeout: 120_000 }, async () => {
   assert.ok(swtpm);
   await using machine = await startSwtpm(swtpm);
   await machine.tpm.close();

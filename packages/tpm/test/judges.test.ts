@@ -54,7 +54,7 @@ function flush(machine: SoftwareTpm): void {
 /** What tpm2_makecredential writes: a magic, a version, and the two structures. */
 const credentialFile = Buffer.from('badcc0de00000001', 'hex');
 
-describe('tpm2-tools', { skip }, () => {
+describe('tpm2-tools', { skip, timeout: 300_000 }, () => {
   if (swtpm === undefined) return;
 
   it('accept a quote made here, and no other', async () => {

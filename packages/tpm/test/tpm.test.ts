@@ -101,7 +101,7 @@ async function sealed(
   return loaded;
 }
 
-describe('a software TPM', { skip }, () => {
+describe('a software TPM', { skip, timeout: 300_000 }, () => {
   if (swtpm === undefined) return;
 
   it('says who it is and gives random bytes', async () => {

@@ -61,7 +61,7 @@ function scripted(...answers: readonly Uint8Array[]): {
 
 const noWait = { wait: async (): Promise<void> => undefined };
 
-describe('a TPM', () => {
+describe('a TPM', { timeout: 120_000 }, () => {
   it('that is busy is asked again, and not for ever', async () => {
     const random = tpmWriter()
       .bytes(sized(Uint8Array.of(1, 2)))
@@ -145,7 +145,7 @@ async function against(answer: (socket: Socket) => void, timeout?: number): Prom
   }
 }
 
-describe('the socket', () => {
+describe('the socket', { timeout: 120_000 }, () => {
   it('gives whole responses, however they arrive', async () => {
     const whole = response(0, new Uint8Array(20));
     const got = await against((socket) => {
