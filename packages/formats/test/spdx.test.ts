@@ -58,6 +58,27 @@ const input: SbomInput = {
   ],
 };
 
+test('what came from no Debian package is listed with its purl and a licence that is one', () => {
+  const components = [
+    { type: 'npm', name: '@scope/name', version: '1.2.3', license: '(MIT OR Apache-2.0)' },
+    { type: 'npm', name: 'odd', version: '2', license: 'SEE LICENSE IN README' },
+    { type: 'generic', name: 'node', version: '24.21.0' },
+  ] as const;
+  const document = buildSpdx({ ...input, components });
+  assert.deepEqual(
+    document.packages
+      .slice(3)
+      .map(({ externalRefs, licenseDeclared }) => [externalRefs?.[0]?.referenceLocator, licenseDeclared]),
+    [
+      ['pkg:generic/node@24.21.0', 'NOASSERTION'],
+      ['pkg:npm/%40scope/name@1.2.3', '(MIT OR Apache-2.0)'],
+      ['pkg:npm/odd@2', 'NOASSERTION'],
+    ],
+  );
+  assert.deepEqual([...checkSpdx(document)], []);
+  assert.deepEqual(buildSpdx({ ...input, components: components.toReversed() }), document);
+});
+
 test('a bill of materials: packages with purl and licence, files with digests, all connected', () => {
   const document = buildSpdx(input);
   const [image, first, second] = document.packages;

@@ -93,15 +93,25 @@ export async function buildImage(options: BuildOptions): Promise<BuiltRelease> {
     const selinux = await compileSelinux(installed, { cacheFolder, time, sink, signal });
     const kernel = findKernel(installed);
 
-    const { host, pruned } = await step(sink, { id: 'host', title: 'shape the host' }, async () => {
-      const tree = installed.clone();
-      const report = pruneTree(tree, { definition, records });
-      prepareHost(tree, { definition, records, lock, time });
-      await installNode(tree, { definition, keyring, folder, program: options.nodeProgram, time });
-      await applyDefinition(tree, definition, { folder, time });
-      settleHost(tree, { definition, selinux: selinux.tree, time });
-      return { host: tree, pruned: report };
-    });
+    const { host, pruned, components } = await step(
+      sink,
+      { id: 'host', title: 'shape the host' },
+      async () => {
+        const tree = installed.clone();
+        const report = pruneTree(tree, { definition, records });
+        prepareHost(tree, { definition, records, lock, time });
+        const added = await installNode(tree, {
+          definition,
+          keyring,
+          folder,
+          program: options.nodeProgram,
+          time,
+        });
+        await applyDefinition(tree, definition, { folder, time });
+        settleHost(tree, { definition, selinux: selinux.tree, time });
+        return { host: tree, pruned: report, components: added };
+      },
+    );
 
     const usr = await step(sink, { id: 'usr', title: 'write and hash /usr' }, (report) => {
       const written = writeUsr(host, {
@@ -204,7 +214,7 @@ export async function buildImage(options: BuildOptions): Promise<BuiltRelease> {
       const large = hashFiles(['usr.erofs', 'uki.efi'].map(file), threads);
       large.catch(() => undefined);
       const image = file('usr.erofs');
-      await writeSbom(file('sbom.spdx.json'), { definition, records, image, time, threads });
+      await writeSbom(file('sbom.spdx.json'), { definition, records, components, image, time, threads });
       const { architecture } = definition;
       await writeManifest(output.path, {
         signer: signers.release,

@@ -141,7 +141,7 @@ test('osguard-node comes with its configuration and unit, and only when the defi
   const keyring = await loadKeyring(folder.file('keys'));
   const common = { keyring, folder: folder.path, time };
   const smallest = 'schema: osguard/v1\nname: host\nversion: "1"\n';
-  const program = { path: import.meta.filename, size: 10 };
+  const program = { path: import.meta.filename, size: 10, components: [] };
 
   const plain = new RootTree();
   await installNode(plain, { ...common, definition: parseDefinition(smallest).definition, program: never });

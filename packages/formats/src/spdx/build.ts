@@ -15,7 +15,7 @@ import type {
   SpdxPackage,
   SpdxRelationship,
 } from './document.ts';
-import { checkSpdx } from './validate.ts';
+import { checkSpdx, isLicense } from './validate.ts';
 
 export interface SbomPackage extends Pick<DebianPackage, 'name' | 'version' | 'architecture' | 'source'> {
   readonly homepage?: string;
@@ -34,6 +34,17 @@ export interface SbomFile {
   readonly sha256: string;
 }
 
+/** What is in the image and came from no Debian package. */
+export interface SbomComponent {
+  /** Of its package URL. */
+  readonly type: 'npm' | 'generic';
+  /** With its scope: `@scope/name`. */
+  readonly name: string;
+  readonly version: string;
+  /** As its author declares it; what is no SPDX expression is left out. */
+  readonly license?: string;
+}
+
 export interface SbomInput {
   readonly name: string;
   readonly version: string;
@@ -45,6 +56,7 @@ export interface SbomInput {
   readonly namespace: string;
   readonly distribution: { readonly id: string; readonly version: string };
   readonly packages: readonly SbomPackage[];
+  readonly components?: readonly SbomComponent[];
   /** Regular files only: links and folders have no content to digest. */
   readonly files: readonly SbomFile[];
 }
@@ -58,10 +70,11 @@ export function buildSpdx(input: SbomInput): SpdxDocument {
   const files = [...input.files].sort((a, b) => order(a.path, b.path)).map(fileEntry);
   const references = new Map<string, string>();
   const entries = packages.map((one) => packageEntry(one, { input, references }));
+  const components = (input.components ?? []).map(componentEntry).sort((a, b) => order(a.SPDXID, b.SPDXID));
   const relationships: SpdxRelationship[] = [
     { spdxElementId: 'SPDXRef-DOCUMENT', relationshipType: 'DESCRIBES', relatedSpdxElement: imageId },
   ];
-  for (const { SPDXID } of [...entries, ...files]) {
+  for (const { SPDXID } of [...entries, ...components, ...files]) {
     relationships.push({ spdxElementId: imageId, relationshipType: 'CONTAINS', relatedSpdxElement: SPDXID });
   }
   const extracted = extractedLicenses(references);
@@ -74,7 +87,7 @@ export function buildSpdx(input: SbomInput): SpdxDocument {
       created: new Date(input.created * 1000).toISOString().replace(/\.\d+Z$/, 'Z'),
       creators: [`Tool: ${input.tool}`],
     },
-    packages: [imageEntry(input, files), ...entries],
+    packages: [imageEntry(input, files), ...entries, ...components],
     files,
     relationships,
     ...(extracted.length > 0 && { hasExtractedLicensingInfos: extracted }),
@@ -147,6 +160,23 @@ function packageEntry(
     licenseDeclared: declared?.expression ?? none,
     copyrightText: none,
     ...(one.summary !== undefined && one.summary !== '' && { summary: one.summary }),
+    externalRefs: [{ referenceCategory: 'PACKAGE-MANAGER', referenceType: 'purl', referenceLocator: purl }],
+  };
+}
+
+function componentEntry({ type, name, version, license }: SbomComponent): SpdxPackage {
+  const [plain = '', scope] = name.split('/').reverse();
+  const purl = new PackageURL(type, scope, plain, version, undefined, undefined).toString();
+  return {
+    SPDXID: `SPDXRef-Component-${type}-${idPart(name)}-${idPart(version)}`,
+    name,
+    versionInfo: version,
+    downloadLocation: none,
+    filesAnalyzed: false,
+    licenseConcluded: none,
+    licenseDeclared:
+      license !== undefined && isLicense(license) && !license.includes('LicenseRef-') ? license : none,
+    copyrightText: none,
     externalRefs: [{ referenceCategory: 'PACKAGE-MANAGER', referenceType: 'purl', referenceLocator: purl }],
   };
 }

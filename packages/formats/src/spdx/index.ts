@@ -1,5 +1,5 @@
 export { buildSpdx, encodeSpdx } from './build.ts';
-export type { SbomFile, SbomInput, SbomPackage } from './build.ts';
+export type { SbomComponent, SbomFile, SbomInput, SbomPackage } from './build.ts';
 export type {
   SpdxChecksum,
   SpdxDocument,

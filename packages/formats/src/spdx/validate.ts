@@ -162,7 +162,7 @@ function* crossProblems(document: z.infer<typeof schema>): Generator<string> {
 }
 
 /** NONE, NOASSERTION or an expression (annex D): identifiers joined by AND, OR and WITH, with balanced parentheses. */
-function isLicense(text: string): boolean {
+export function isLicense(text: string): boolean {
   if (text === 'NONE' || text === 'NOASSERTION') return true;
   const tokens = text.match(/[()]|[^\s()]+/g) ?? [];
   let depth = 0;

@@ -5,6 +5,7 @@
 
 import { join } from 'node:path';
 import { encodeNodeConfiguration } from '@osguard/formats/node-configuration';
+import type { SbomComponent } from '@osguard/formats/spdx';
 import { encodePem } from '@osguard/formats/x509';
 import type { Keyring } from '@osguard/keys';
 import { readCertificate } from '@osguard/keys';
@@ -20,6 +21,8 @@ export interface NodeProgram {
   readonly path: string;
   /** Bytes. */
   readonly size: number;
+  /** What is inside, for the bill of materials. */
+  readonly components: readonly SbomComponent[];
 }
 
 export interface InstallNodeOptions {
@@ -36,10 +39,13 @@ export interface InstallNodeOptions {
 const home = 'usr/lib/osguard';
 const units = 'usr/lib/systemd/system';
 
-/** Changes the tree in place. @throws ImageError `definition`, KeysError */
-export async function installNode(tree: RootTree, options: InstallNodeOptions): Promise<void> {
+/** Changes the tree in place; returns what was added that no package brought. @throws ImageError `definition`, KeysError */
+export async function installNode(
+  tree: RootTree,
+  options: InstallNodeOptions,
+): Promise<readonly SbomComponent[]> {
   const { definition, program, time } = options;
-  if (!needsNode(definition)) return;
+  if (!needsNode(definition)) return [];
   if (program === undefined) {
     throw new ImageError(
       'definition',
@@ -49,19 +55,20 @@ export async function installNode(tree: RootTree, options: InstallNodeOptions): 
       },
     );
   }
-  const { path, size } = await program();
+  const { path, size, components } = await program();
   const body = { kind: 'range' as const, path, offset: 0, size };
   tree.put(`${home}/osguard-node`, makeNode({ type: 'file', mode: 0o755, mtime: time, body }));
   tree.putFile(`${home}/node.json`, await configuration(options), { mtime: time });
   const { attest, layers } = definition;
   if (attest !== undefined) addUnit(tree, 'attest', time);
-  if (layers.mode === undefined) return;
+  if (layers.mode === undefined) return components;
   addUnit(tree, 'layers', time);
   // The CRI plugin makes this folder when it is missing, and does not start where it cannot.
   tree.putDirectory('etc/cni/net.d', { mtime: time });
   for (const host of layers.insecureRegistries) {
     tree.putFile(`etc/containerd/certs.d/${host}/hosts.toml`, insecureRegistry(host), { mtime: time });
   }
+  return components;
 }
 
 /** containerd's registry configuration (docs/hosts.md of containerd). */

