@@ -155,6 +155,18 @@ describe('layers: what is broken', () => {
     }
   });
 
+  it('the same layer twice at once gives one whole image', async () => {
+    using folder = scratch('layer');
+    const output = folder.file('layer.erofs');
+    const [one, two] = await Promise.all([
+      convertLayer(pieces(layer, 100), { output }),
+      convertLayer(pieces(layer, 999), { output }),
+    ]);
+    assert.equal(one.rootHash, two.rootHash);
+    assert.deepEqual(readdirSync(folder.path), ['layer.erofs']);
+    assert.equal((await readFile(output)).length, one.size);
+  });
+
   it('unreadable media types are refused before anything is read', async () => {
     const mediaType = 'application/vnd.oci.image.layer.v1.tar+gzip+encrypted';
     await leavesNothing(pieces(layer), isRefused('media-type', /encrypted/), { mediaType });
