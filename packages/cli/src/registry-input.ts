@@ -33,15 +33,18 @@ export interface RegistryValues {
   readonly mirror: readonly string[];
 }
 
+export function registryOptions({ ca, insecure, mirror }: RegistryValues): RegistryOptions {
+  return { ca, insecure, mirrors: mirrorsOf(mirror) };
+}
+
 /** Opens the image, runs `work`, and ends the connections however it went. */
 export async function withImage<T>(
   name: string,
-  { ca, insecure, mirror }: RegistryValues,
+  values: RegistryValues,
   work: (opened: OpenedImage) => Promise<T>,
 ): Promise<T> {
   const { openImage } = await import('@osguard/layers');
-  const options: RegistryOptions = { ca, insecure, mirrors: mirrorsOf(mirror) };
-  const opened = await openImage(name, options);
+  const opened = await openImage(name, registryOptions(values));
   try {
     return await work(opened);
   } finally {

@@ -32,7 +32,7 @@ export type {
   StoredManifest,
   StoreOptions,
 } from './registry/store.ts';
-export { openImage, openLayout } from './sources/open-image.ts';
+export { openImage, openLayout, openTarget } from './sources/open-image.ts';
 export type { OpenedImage } from './sources/open-image.ts';
 export { readBlob, readImages } from './sources/images.ts';
 export type { ImageLayer, ImageSet, PlatformImage, ReadImagesOptions } from './sources/images.ts';
@@ -40,10 +40,13 @@ export { fetchVerityImage, findVerityImages } from './sign/published.ts';
 export type { FetchImageOptions, PublishedImage } from './sign/published.ts';
 export { findSignatures } from './verify/find-signatures.ts';
 export type { FoundSignature, FoundSignatures } from './verify/find-signatures.ts';
+export { copyImage } from './copy/copy-image.ts';
+export type { CopyImageOptions, CopyReport } from './copy/copy-image.ts';
 export { signImage } from './sign/sign-image.ts';
 export type { SignedLayerReport, SignImageOptions, SignReport } from './sign/sign-image.ts';
 export { verifyImage } from './verify/verify-image.ts';
 export type { LayerCheck, VerifiedLayer, VerifyImageOptions, VerifyReport } from './verify/verify-image.ts';
+export { isNamed } from './verify/signature-verdict.ts';
 export type { RefusalReason } from './verify/signature-verdict.ts';
 export { inspectImage } from './verify/inspect-image.ts';
 export type {

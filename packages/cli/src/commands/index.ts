@@ -82,6 +82,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./layers-inspect.ts')).layersInspect,
   },
   {
+    path: ['layers', 'copy'],
+    summary: 'an image with its signatures, from one registry or folder to another',
+    load: async () => (await import('./layers-copy.ts')).layersCopy,
+  },
+  {
     path: ['layers', 'check'],
     summary: 'which files of an image will not run on an enforcing host, and why',
     load: async () => (await import('./layers-check.ts')).layersCheck,

@@ -2,7 +2,7 @@
 
 import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { rootCertificates } from 'node:tls';
+import { getCACertificates } from 'node:tls';
 import { LayerError } from '../error.ts';
 import type { HttpClient, HttpOptions } from './http.ts';
 import { discard, isLoopback } from './http.ts';
@@ -87,7 +87,10 @@ export async function loadTls(
       }
     }
   }
-  return { ...(authorities.length > 0 && { ca: [...rootCertificates, ...authorities] }), ...client };
+  return {
+    ...(authorities.length > 0 && { ca: [...getCACertificates('default'), ...authorities] }),
+    ...client,
+  };
 }
 
 async function readAuthority(file: string): Promise<string> {

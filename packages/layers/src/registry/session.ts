@@ -113,6 +113,10 @@ export class Session {
     const { signal, scope, body, headers = {} } = request;
     const origin = await this.origin(signal);
     let url = new URL(request.target, origin);
+    // Where an upload goes on is the registry's word, too.
+    if (origin.startsWith('https:') && url.protocol !== 'https:') {
+      throw new LayerError('insecure', `${this.registry}: sends from HTTPS to ${place(url)}`);
+    }
     let { method } = request;
     for (let hop = 0; hop <= mostRedirects; hop += 1) {
       const authorization = url.origin === origin ? this.#authorizer.header(scope) : undefined;

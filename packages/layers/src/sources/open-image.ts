@@ -40,6 +40,19 @@ export async function openImage(text: string, options: RegistryOptions = {}): Pr
   return openRemote(text, options);
 }
 
+/** The same names for something to write: an OCI layout is begun where there is none. @throws LayerError */
+export async function openTarget(text: string, options: RegistryOptions = {}): Promise<OpenedImage> {
+  const { kind, rest = '' } = transport.exec(text)?.groups ?? {};
+  if (kind === 'oci-archive' || kind === 'docker-archive') {
+    throw new LayerError('read-only', `${text}: archives are only read`, {
+      hint: 'copy into oci:FOLDER:NAME',
+    });
+  }
+  const [folder = '', ...tag] = rest.split(':');
+  if (kind !== 'oci' || (await folderAt(folder)) !== undefined) return openImage(text, options);
+  return { store: openLayout(folder), name: text, tag: tag.length === 0 ? 'latest' : tag.join(':') };
+}
+
 async function openRemote(text: string, options: RegistryOptions): Promise<OpenedImage> {
   const reference = readReference(text);
   const { tag, digest } = reference;
