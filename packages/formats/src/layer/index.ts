@@ -11,3 +11,10 @@ export {
   smallestChunk,
 } from './chunk-index.ts';
 export type { ChunkIndex, TransportChunk } from './chunk-index.ts';
+export {
+  encodeLayerRevocations,
+  largestRevocations,
+  layerRevocationsType,
+  parseLayerRevocations,
+} from './revocations.ts';
+export type { LayerRevocations, RevokedRootHash, RevokedSigner } from './revocations.ts';

@@ -27,6 +27,10 @@ export interface LayersConfiguration {
   readonly mode: 'enforce' | 'audit';
   /** Registries (host and port) that may be reached without TLS; what they send is verified all the same. */
   readonly insecureRegistries: readonly string[];
+  /** PEM certificates whose signatures of layers count; the kernel trusts more than these. */
+  readonly signers: string;
+  /** PEM certificate of the role release, which signs the list of revoked layers. */
+  readonly release: string;
 }
 
 const largest = 256 * 1024;
@@ -40,7 +44,12 @@ export function encodeNodeConfiguration({ release, attest, layers }: NodeConfigu
       attest: { verifier: attest.verifier, ca: attest.ca, interval: attest.interval },
     }),
     ...(layers !== undefined && {
-      layers: { mode: layers.mode, insecureRegistries: layers.insecureRegistries },
+      layers: {
+        mode: layers.mode,
+        insecureRegistries: layers.insecureRegistries,
+        signers: layers.signers,
+        release: layers.release,
+      },
     }),
   };
   return `${JSON.stringify(ordered, undefined, 2)}\n`;
@@ -80,12 +89,19 @@ function attestPart(value: unknown): AttestConfiguration {
 }
 
 function layersPart(value: unknown): LayersConfiguration {
-  const { mode, insecureRegistries } = record(value, 'layers', ['mode', 'insecureRegistries']);
+  const { mode, insecureRegistries, signers, release } = record(value, 'layers', [
+    'mode',
+    'insecureRegistries',
+    'signers',
+    'release',
+  ]);
   if (mode !== 'enforce' && mode !== 'audit') throw wrong('layers.mode is neither enforce nor audit');
   if (!Array.isArray(insecureRegistries)) throw wrong('layers.insecureRegistries is not a list');
   return {
     mode,
     insecureRegistries: insecureRegistries.map((host) => string(host, 'layers.insecureRegistries')),
+    signers: string(signers, 'layers.signers'),
+    release: string(release, 'layers.release'),
   };
 }
 

@@ -12,6 +12,8 @@ import { readCertificate } from '@osguard/keys';
 import type { Definition } from '../definition/index.ts';
 import { ImageError } from '../error.ts';
 import { needsNode } from '../packages/index.ts';
+import type { TrustOptions } from '../release/trust.ts';
+import { trustedLayerSigners } from '../release/trust.ts';
 import type { RootTree } from '../tree/index.ts';
 import { makeNode } from '../tree/index.ts';
 import { readOwnFiles } from './own-files.ts';
@@ -100,7 +102,18 @@ async function configuration({ definition, keyring, folder }: InstallNodeOptions
       },
     }),
     ...(layers.mode !== undefined && {
-      layers: { mode: layers.mode, insecureRegistries: layers.insecureRegistries },
+      layers: {
+        mode: layers.mode,
+        insecureRegistries: layers.insecureRegistries,
+        signers: (await layerSigners(definition, { keyring, folder })).join(''),
+        release: encodePem('CERTIFICATE', keyring.certificate('release').der),
+      },
     }),
   });
+}
+
+/** PEM. */
+async function layerSigners(definition: Definition, options: TrustOptions): Promise<readonly string[]> {
+  const signers = await trustedLayerSigners(definition, options);
+  return [...signers.values()].map((der) => encodePem('CERTIFICATE', der));
 }

@@ -5,12 +5,27 @@ import type { Keyring } from '@osguard/keys';
 import { readCertificate } from '@osguard/keys';
 import type { Definition } from '../definition/index.ts';
 
+export interface TrustOptions {
+  readonly keyring: Keyring;
+  /** That paths of the definition are relative to. */
+  readonly folder: string;
+}
+
 /** DER certificates by the name under which they enter the keyring .dm-verity. */
 export async function trustedVolumeSigners(
-  { layers }: Definition,
-  { keyring, folder }: { readonly keyring: Keyring; readonly folder: string },
+  definition: Definition,
+  options: TrustOptions,
 ): Promise<ReadonlyMap<string, Uint8Array>> {
-  const trust = new Map<string, Uint8Array>([['usr', keyring.certificate('usr').der]]);
+  const usr = options.keyring.certificate('usr').der;
+  return new Map([['usr', usr], ...(await trustedLayerSigners(definition, options))]);
+}
+
+/** Those of them that may sign layers, DER by name. */
+export async function trustedLayerSigners(
+  { layers }: Definition,
+  { keyring, folder }: TrustOptions,
+): Promise<ReadonlyMap<string, Uint8Array>> {
+  const trust = new Map<string, Uint8Array>();
   for (const { name, certificate } of keyring.entries.filter(({ role }) => role === 'layers')) {
     trust.set(name, certificate.der);
   }

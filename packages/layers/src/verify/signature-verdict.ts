@@ -114,7 +114,8 @@ function readMessage(message: Uint8Array): { readonly data: SignedData; readonly
   }
 }
 
-function isNamed({ signer }: SignerInfo, certificate: Certificate): boolean {
+/** Whether the signer of a message says that this is his certificate. */
+export function isNamed({ signer }: SignerInfo, certificate: Certificate): boolean {
   if (signer.kind === 'issuer') {
     return equalBytes(certificate.issuer, signer.issuer) && equalBytes(certificate.serial, signer.serial);
   }

@@ -3,8 +3,9 @@
  * name says, the kernel decides whenever it is opened.
  */
 
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { LayerAuthority } from './authority.ts';
 import { SnapshotterError } from './error.ts';
 import type { Metadata } from './metadata.ts';
 import type { Layer } from './model.ts';
@@ -26,6 +27,7 @@ export interface LayerStoreOptions {
   readonly folder: string;
   readonly metadata: Metadata;
   readonly volumes: Volumes;
+  readonly authority: LayerAuthority;
   /** `mode: audit` of the signed definition: layers without signature are opened, and said so. */
   readonly audit: boolean;
   /** Milliseconds since 1970. */
@@ -79,7 +81,7 @@ export class LayerStore {
    * @throws SnapshotterError `layer-unsigned`, `layer-refused`, `layer-mismatch`.
    */
   async add(incoming: IncomingLayer): Promise<Layer> {
-    const { metadata, volumes, audit, log } = this.#options;
+    const { metadata, volumes, authority, audit, log } = this.#options;
     const known = metadata.layers().find((layer) => layer.rootHash === incoming.rootHash);
     if (known !== undefined && (await this.#opens(known))) {
       await rm(incoming.image, { force: true });
@@ -98,6 +100,12 @@ export class LayerStore {
     await this.#place(incoming);
     let refusal: unknown;
     for (const signature of signatures.length === 0 ? [undefined] : signatures) {
+      try {
+        authority.assertAccepted(incoming.rootHash, signature);
+      } catch (error) {
+        refusal = error;
+        continue;
+      }
       await this.#placeSignature(incoming.rootHash, signature);
       const layer = metadata.addLayer({ ...record, signed: signature !== undefined });
       try {
@@ -113,10 +121,18 @@ export class LayerStore {
     throw refusal;
   }
 
-  /** Mounts the layer unless it is. @returns its folder. */
+  /** Mounts the layer unless it is. @returns its folder. @throws SnapshotterError, also when it was revoked since. */
   open(layer: Layer): Promise<string> {
-    const { volumes } = this.#options;
-    return this.#exclusive(layer.id, () => volumes.open(layer, this.#filesOf(layer)));
+    const { volumes, authority } = this.#options;
+    return this.#exclusive(layer.id, async () => {
+      const files = this.#filesOf(layer);
+      const { signature } = files;
+      authority.assertAccepted(
+        layer.rootHash,
+        signature === undefined ? undefined : await readFile(signature),
+      );
+      return volumes.open(layer, files);
+    });
   }
 
   /** Unmounts and deletes layers on which no snapshot stands. One still in use stays for the next time. */

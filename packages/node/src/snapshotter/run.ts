@@ -4,11 +4,15 @@ import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Certificate } from '@osguard/formats/x509';
+import { decodePem, parseCertificate } from '@osguard/formats/x509';
 import { NodeError } from '../error.ts';
 import type { Role } from '../role.ts';
+import { CertificateLayerAuthority } from './authority.ts';
 import { HostLayerFinder } from './host-layer-finder.ts';
 import { LayerStore } from './layer-store.ts';
 import { Metadata } from './metadata.ts';
+import { Revocations } from './revocations.ts';
 import { serveSnapshotter } from './server.ts';
 import { Snapshots } from './snapshots.ts';
 import { Unpacker } from './unpack.ts';
@@ -23,6 +27,9 @@ const layout = join(state, 'layout');
 /** Credentials for registries, as docker keeps them; delivered by attestation. */
 const credentials = '/run/osguard/secrets/registry.json';
 
+/** The list of revoked layers: as the verifier gives it to a trusted node, or brought by hand. */
+const revocationSources = ['/run/osguard/secrets/layer-revocations', join(state, 'revocations.dsse')];
+
 export const runSnapshotter: Role = async ({ layers: configuration }, { log, signal }) => {
   if (configuration === undefined) {
     throw new NodeError('configuration', 'the signed configuration says nothing of layers');
@@ -33,7 +40,17 @@ export const runSnapshotter: Role = async ({ layers: configuration }, { log, sig
   using metadata = new Metadata(join(state, 'layers.db'));
   const volumes = new VerityVolumes(join(runtime, 'layers'));
   const now = Date.now;
-  const layers = new LayerStore({ folder: join(state, 'layers'), metadata, volumes, audit, now, log: say });
+  const authority = new CertificateLayerAuthority({
+    signers: decodePem('CERTIFICATE', configuration.signers).map((der) => parseCertificate(der)),
+    revocations: new Revocations({
+      release: onlyCertificate(configuration.release),
+      sources: revocationSources,
+      kept: join(state, 'revocations.kept'),
+      log: say,
+    }),
+  });
+  const folder = join(state, 'layers');
+  const layers = new LayerStore({ folder, metadata, volumes, authority, audit, now, log: say });
   const snapshots = new Snapshots({ folder: join(state, 'snapshots'), metadata, layers, now, log: say });
   await layers.start();
   await snapshots.start();
@@ -57,4 +74,10 @@ export const runSnapshotter: Role = async ({ layers: configuration }, { log, sig
 function registriesWithFolder(named: readonly string[]): readonly string[] {
   const folder = '/etc/containerd/certs.d';
   return [...new Set([...named, ...(existsSync(folder) ? readdirSync(folder) : [])])];
+}
+
+function onlyCertificate(pem: string): Certificate {
+  const [der] = decodePem('CERTIFICATE', pem);
+  if (der === undefined) throw new NodeError('configuration', 'layers.release is no certificate');
+  return parseCertificate(der);
 }

@@ -8,6 +8,7 @@ import { createClient } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { Diff } from '../../src/containerd/gen/diff_pb.ts';
 import { Snapshots as SnapshotsApi } from '../../src/containerd/gen/snapshots_pb.ts';
+import type { LayerAuthority } from '../../src/snapshotter/authority.ts';
 import type { LayerFinder } from '../../src/snapshotter/find-layer.ts';
 import { LayerStore } from '../../src/snapshotter/layer-store.ts';
 import { Metadata } from '../../src/snapshotter/metadata.ts';
@@ -89,14 +90,26 @@ export interface Rig extends AsyncDisposable {
 
 export async function startRig(
   folder: string,
-  { volumes = new FakeVolumes('/layers'), audit = false }: { volumes?: FakeVolumes; audit?: boolean } = {},
+  {
+    volumes = new FakeVolumes('/layers'),
+    audit = false,
+    authority = { assertAccepted: () => undefined },
+  }: { volumes?: FakeVolumes; audit?: boolean; authority?: LayerAuthority } = {},
 ): Promise<Rig> {
   mkdirSync(join(folder, 'layers'), { recursive: true });
   const lines: string[] = [];
   const log = (line: string): void => void lines.push(line);
   const now = Date.now;
   const metadata = new Metadata(join(folder, 'metadata.db'));
-  const layers = new LayerStore({ folder: join(folder, 'layers'), metadata, volumes, audit, now, log });
+  const layers = new LayerStore({
+    folder: join(folder, 'layers'),
+    metadata,
+    volumes,
+    authority,
+    audit,
+    now,
+    log,
+  });
   const snapshots = new Snapshots({ folder: join(folder, 'snapshots'), metadata, layers, now, log });
   await layers.start();
   await snapshots.start();

@@ -1,0 +1,78 @@
+/**
+ * Who may sign layers here, and which of them no longer: decided before the kernel is asked. The kernel's keyrings also
+ * hold the signer of /usr, the firmware's and the distribution's; none of them signs layers.
+ */
+
+import { FormatError } from '@osguard/formats/bytes';
+import { parseSignedData, verifyRootHashSignature } from '@osguard/formats/cms';
+import type { Certificate } from '@osguard/formats/x509';
+import { isNamed } from '@osguard/layers';
+import { SnapshotterError } from './error.ts';
+import type { Revocations } from './revocations.ts';
+
+export interface LayerAuthority {
+  /** A layer without signature is asked about only with `mode: audit`. @throws SnapshotterError `layer-refused`, `layer-revoked` */
+  assertAccepted(rootHash: string, signature: Uint8Array | undefined): void;
+}
+
+export interface CertificateAuthorityOptions {
+  /** Of the role layers, out of signed /usr. */
+  readonly signers: readonly Certificate[];
+  readonly revocations: Revocations;
+}
+
+/** Judges by the certificate a signature names; whether the signature is good, the kernel says. */
+export class CertificateLayerAuthority implements LayerAuthority {
+  readonly #options: CertificateAuthorityOptions;
+
+  constructor(options: CertificateAuthorityOptions) {
+    this.#options = options;
+  }
+
+  assertAccepted(rootHash: string, signature: Uint8Array | undefined): void {
+    const { signers, revocations } = this.#options;
+    revocations.refresh();
+    const revoked = revocations.rootHash(rootHash);
+    if (revoked !== undefined) {
+      throw new SnapshotterError(
+        'layer-revoked',
+        `the layer of root hash ${rootHash} was revoked: ${revoked}`,
+      );
+    }
+    if (signature === undefined) return;
+    const signer = signerOf(signature, signers);
+    const why = revocations.signer(signer.fingerprint);
+    if (why === undefined) return;
+    throw new SnapshotterError(
+      'layer-revoked',
+      `${signer.subjectText}, who signed ${rootHash}, was revoked: ${why}`,
+    );
+  }
+}
+
+/** One signer only: the kernel is content with any of several. */
+function signerOf(signature: Uint8Array, signers: readonly Certificate[]): Certificate {
+  let info;
+  try {
+    // Detached, over plain data: what the kernel takes.
+    verifyRootHashSignature(signature, '0'.repeat(64), { trusted: [] });
+    const message = parseSignedData(signature);
+    if (message.signers.length === 1) [info] = message.signers;
+  } catch (cause) {
+    if (!(cause instanceof FormatError)) throw cause;
+    throw new SnapshotterError('layer-refused', `the signature cannot be read: ${cause.message}`, { cause });
+  }
+  if (info === undefined) throw new SnapshotterError('layer-refused', 'the signature has not one signer');
+  const named = info;
+  const found = signers.find((certificate) => isNamed(named, certificate));
+  if (found !== undefined) return found;
+  const { signer } = info;
+  const serial =
+    signer.kind === 'issuer' ? `number ${Buffer.from(signer.serial).toString('hex')}` : 'unknown';
+  throw new SnapshotterError(
+    'layer-refused',
+    `signed with a certificate (${serial}) that may not sign layers on this host; these may: ${signers
+      .map(({ subjectText }) => subjectText)
+      .join(', ')}`,
+  );
+}

@@ -1,0 +1,122 @@
+/**
+ * The newest list of revoked layers this host has seen. It comes with what the verifier gives a trusted node, or is put on
+ * /var by hand; only the signature of the role release makes it count, and never a lower version than before.
+ */
+
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, statSync, writeSync } from 'node:fs';
+import { FormatError } from '@osguard/formats/bytes';
+import type { DsseKey } from '@osguard/formats/dsse';
+import { certificateDsseKey, parseDsse, verifyDsse } from '@osguard/formats/dsse';
+import type { LayerRevocations } from '@osguard/formats/layer';
+import { largestRevocations, layerRevocationsType, parseLayerRevocations } from '@osguard/formats/layer';
+import type { Certificate } from '@osguard/formats/x509';
+
+export interface RevocationsOptions {
+  /** Of the role release, out of signed /usr. */
+  readonly release: Certificate;
+  /** Files where a newer list may appear. */
+  readonly sources: readonly string[];
+  /** Where the newest is kept. */
+  readonly kept: string;
+  readonly log: (message: string) => void;
+}
+
+export class Revocations {
+  readonly #options: RevocationsOptions;
+  readonly #key: DsseKey;
+  /** What each file was when it was last read. */
+  readonly #seen = new Map<string, string>();
+  #list: LayerRevocations | undefined;
+  #rootHashes: ReadonlyMap<string, string> = new Map();
+  #signers: ReadonlyMap<string, string> = new Map();
+
+  constructor(options: RevocationsOptions) {
+    this.#options = options;
+    this.#key = certificateDsseKey(options.release);
+    this.refresh();
+  }
+
+  /** 0 while there is none. */
+  get version(): number {
+    return this.#list?.version ?? 0;
+  }
+
+  /** The reason, when it is revoked. */
+  rootHash(rootHash: string): string | undefined {
+    return this.#rootHashes.get(rootHash);
+  }
+
+  /** @param fingerprint SHA-256 of the certificate, lower-case hex. */
+  signer(fingerprint: string): string | undefined {
+    return this.#signers.get(fingerprint);
+  }
+
+  /** Looks at files that changed since the last time. */
+  refresh(): void {
+    const { kept, sources, log } = this.#options;
+    for (const path of [kept, ...sources]) {
+      const bytes = this.#readChanged(path);
+      if (bytes === undefined) continue;
+      try {
+        this.#take(bytes, path);
+      } catch (error) {
+        if (!(error instanceof FormatError)) throw error;
+        log(`the list of revoked layers in ${path} is not taken: ${error.message}`);
+      }
+    }
+  }
+
+  #readChanged(path: string): Uint8Array | undefined {
+    try {
+      const { mtimeMs, size, ino } = statSync(path);
+      const mark = `${mtimeMs} ${size} ${ino}`;
+      if (this.#seen.get(path) === mark) return undefined;
+      this.#seen.set(path, mark);
+      if (size > largestRevocations) {
+        this.#options.log(`the list of revoked layers in ${path} is not taken: ${size} bytes`);
+        return undefined;
+      }
+      return readFileSync(path);
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+
+  #take(bytes: Uint8Array, path: string): void {
+    const { kept, log } = this.#options;
+    const envelope = parseDsse(bytes);
+    if (envelope.payloadType !== layerRevocationsType) {
+      throw new FormatError('not-this-format', `is ${envelope.payloadType}`);
+    }
+    if (verifyDsse(envelope, [this.#key]).signedBy.length === 0) {
+      throw new FormatError('malformed', 'not signed by the role release of this host');
+    }
+    const list = parseLayerRevocations(envelope.payload);
+    if (list.version < this.version) {
+      log(`the list of revoked layers in ${path} has version ${list.version}; version ${this.version} stays`);
+      return;
+    }
+    if (list.version === this.version) return;
+    this.#list = list;
+    this.#rootHashes = new Map(list.rootHashes.map(({ rootHash, reason }) => [rootHash, reason]));
+    this.#signers = new Map(list.signers.map(({ fingerprint, reason }) => [fingerprint, reason]));
+    const { rootHashes, signers } = list;
+    log(
+      `revoked layers, version ${list.version}: ${rootHashes.length} root hashes, ${signers.length} signers`,
+    );
+    if (path !== kept) keep(kept, bytes);
+  }
+}
+
+function keep(path: string, bytes: Uint8Array): void {
+  const aside = `${path}.new`;
+  const fd = openSync(aside, 'w', 0o600);
+  try {
+    writeSync(fd, bytes);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+  renameSync(aside, path);
+}
