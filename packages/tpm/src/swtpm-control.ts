@@ -6,6 +6,9 @@ import { TpmError } from './error.ts';
 
 const codes = { init: 2, shutdown: 3, stop: 14 } as const;
 
+/** Milliseconds: it answers at once, or is gone. */
+const patience = 10_000;
+
 /** `init` is the power-on of a machine (the TPM then waits for Startup); `shutdown` ends the process. */
 export async function controlSwtpm(path: string, command: keyof typeof codes): Promise<void> {
   const socket = connect({ path });
@@ -13,7 +16,7 @@ export async function controlSwtpm(path: string, command: keyof typeof codes): P
     const message = Buffer.alloc(command === 'init' ? 8 : 4);
     message.writeUInt32BE(codes[command]);
     socket.write(message);
-    const [reply]: Buffer[] = await once(socket, 'data');
+    const [reply]: Buffer[] = await once(socket, 'data', { signal: AbortSignal.timeout(patience) });
     const result = reply !== undefined && reply.length >= 4 ? reply.readUInt32BE(0) : undefined;
     if (result === 0) return;
     throw new TpmError('refused', `swtpm answers ${command} with ${String(result)}`);

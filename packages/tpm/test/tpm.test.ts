@@ -101,6 +101,18 @@ async function sealed(
   return loaded;
 }
 
+/** Without a resource manager objects stay where they are. */
+async function flushAll(tpm: Tpm): Promise<void> {
+  for (const handle of await listHandles(tpm, 'transient')) await flushContext(tpm, handle);
+}
+
+/** One bit of the 16 sealed bytes in an answer to Unseal; other answers pass. */
+function flipParameter(response: Uint8Array): Uint8Array {
+  const view = new DataView(response.buffer, response.byteOffset);
+  const unsealed = view.getUint16(0) === 0x8002 && view.getUint32(6) === 0 && view.getUint32(10) === 18;
+  return unsealed ? response.map((byte, i) => (i === 20 ? byte ^ 1 : byte)) : response;
+}
+
 describe('a software TPM', { skip, timeout: 300_000 }, () => {
   if (swtpm === undefined) return;
 
@@ -307,15 +319,28 @@ describe('a software TPM', { skip, timeout: 300_000 }, () => {
     });
   });
 
-  it('an answer that somebody changed on its way is noticed', async () => {
+  it('an answer that somebody changed on its way is noticed, and a command with the wrong key refused', async () => {
     await using machine = await startSwtpm(swtpm);
     const { tpm } = machine;
-    const object = await sealed(tpm, { template: sealedTemplate, data: randomBytes(16) });
+    const data = randomBytes(16);
+    const object = await sealed(tpm, { template: sealedTemplate, data });
     await withSession(tpm, { kind: 'hmac', salt: await storageKey(tpm) }, async (session) => {
       const broken: Session = { ...session, key: session.key.map((byte) => byte ^ 1) };
       const call = { entities: [{ ...object, auth: { session: broken } }] };
       await assert.rejects(tpm.run('Unseal', call), { code: 'refused' });
     });
+    await flushAll(tpm);
+    await tpm.close();
+    for (const forged of [false, true]) {
+      await using between = await machine.open((response) => (forged ? flipParameter(response) : response));
+      await withSession(between, { kind: 'hmac', salt: await storageKey(between) }, async (session) => {
+        const loaded = await sealed(between, { template: sealedTemplate, data });
+        const answer = between.run('Unseal', { entities: [{ ...loaded, auth: { session } }], last: true });
+        if (forged) await assert.rejects(answer, { code: 'protocol' });
+        else assert.equal(toHex((await answer).parameters.subarray(2)), toHex(data));
+      });
+      await flushAll(between);
+    }
   });
 
   it('policies open what they were made for: PCR, secret, value', async () => {

@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { controlSwtpm, openSocket, startup, Tpm } from '@osguard/tpm';
@@ -12,8 +12,8 @@ import { scratch } from '@osguard/testkit';
 
 export interface SoftwareTpm extends AsyncDisposable {
   readonly tpm: Tpm;
-  /** Another connection, after `tpm` was closed. */
-  open(): Promise<Tpm>;
+  /** Another connection, after `tpm` was closed; somebody may stand in between. */
+  open(between?: (response: Uint8Array) => Uint8Array): Promise<Tpm>;
   /** What tpm2-tools need to reach this TPM, while `tpm` is closed. */
   readonly tcti: string;
   /** Files of the test. */
@@ -43,15 +43,19 @@ export async function startSwtpm(swtpm: Judge, options: TpmOptions = {}): Promis
     { stdio: 'ignore' },
   );
   const ended = once(child, 'exit');
-  for (let tries = 0; !existsSync(server) || !existsSync(control); tries += 1) {
-    if (tries > 1000) throw new Error('swtpm does not listen');
-    await sleep(5);
-  }
-  const tpm = new Tpm(await openSocket({ path: server }), options);
-  await startup(tpm);
+  const tpm = await connect(server, options).catch(async (error: unknown) => {
+    child.kill();
+    await ended;
+    folder[Symbol.dispose]();
+    throw error;
+  });
   return {
     tpm,
-    open: async () => new Tpm(await openSocket({ path: server }), options),
+    async open(between = (response) => response) {
+      const socket = await openSocket({ path: server });
+      const send = async (command: Uint8Array): Promise<Uint8Array> => between(await socket.send(command));
+      return new Tpm({ send, close: async () => socket.close() }, options);
+    },
     tcti: `swtpm:path=${server}`,
     file: (name) => join(folder.path, name),
     async [Symbol.asyncDispose]() {
@@ -61,4 +65,18 @@ export async function startSwtpm(swtpm: Judge, options: TpmOptions = {}): Promis
       folder[Symbol.dispose]();
     },
   };
+}
+
+/** The socket's file is there before somebody listens, and the other socket comes after it. */
+async function connect(server: string, options: TpmOptions): Promise<Tpm> {
+  for (let tries = 0; ; tries += 1) {
+    try {
+      const tpm = new Tpm(await openSocket({ path: server }), options);
+      await startup(tpm);
+      return tpm;
+    } catch (error) {
+      if (tries > 2000) throw error;
+      await sleep(5);
+    }
+  }
 }
