@@ -134,7 +134,15 @@ interface ConnectOptions {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-function connect({ port }: Verifier, { ca, key, headers = {} }: ConnectOptions): Client {
+/** A client of a verifier elsewhere. */
+export function connectTo(
+  { port, ca }: { readonly port: number; readonly ca: string },
+  key: KeyObject,
+): Client {
+  return connect({ port }, { ca, key });
+}
+
+function connect({ port }: Pick<Verifier, 'port'>, { ca, key, headers = {} }: ConnectOptions): Client {
   const agent = new Agent({
     ca,
     keepAlive: true,

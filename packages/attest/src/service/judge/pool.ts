@@ -46,6 +46,13 @@ interface Thread {
   readonly waiting: Map<number, Waiting>;
 }
 
+/** The same bytes with a buffer of their own. */
+function owned(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const { buffer, byteLength } = bytes;
+  const whole = buffer instanceof ArrayBuffer && buffer.byteLength === byteLength;
+  return whole ? new Uint8Array(buffer) : new Uint8Array(bytes);
+}
+
 export function openJudgePool(settings: JudgeSettings, options: JudgePoolOptions = {}): Judge {
   const { threads = Math.max(1, availableParallelism() - 1), most = 500, patience = 10_000 } = options;
   let current = settings;
@@ -99,7 +106,12 @@ export function openJudgePool(settings: JudgeSettings, options: JudgePoolOptions
       next += 1;
       return new Promise((resolve, reject) => {
         thread.waiting.set(id, { resolve, reject, since: performance.now() });
-        thread.worker.postMessage({ type: 'request', id, request } satisfies ToJudge);
+        // Given away, not copied: it is the largest thing that travels.
+        const evidence = owned(request.evidence);
+        thread.worker.postMessage(
+          { type: 'request', id, request: { ...request, evidence } } satisfies ToJudge,
+          [evidence.buffer],
+        );
       });
     },
     configure(changed) {
