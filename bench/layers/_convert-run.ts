@@ -5,7 +5,7 @@
 
 import { writeFileSync } from 'node:fs';
 import { loadKeyring, signRootHash } from '@osguard/keys';
-import { convertLayer } from '@osguard/layers';
+import { convertLayer } from '@osguard/layers/convert';
 
 const [layer = '', image = '', keys] = process.argv.slice(2);
 const converted = await convertLayer(layer === '-' ? process.stdin : { file: layer }, { output: image });

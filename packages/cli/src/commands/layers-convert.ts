@@ -25,7 +25,7 @@ mounts the image has it.`,
     },
   ],
   async run({ layer, out, diffId, transport, maxSize }, { sink, signal }) {
-    const { convertLayer, encodeTransport } = await import('@osguard/layers');
+    const { convertLayer } = await import('@osguard/layers/convert');
     const output = out ?? `${layer.replace(/\.(tar|tgz|tar\.gz|tar\.zst)$/, '')}.erofs`;
     const options: ConvertLayerOptions = {
       output,
@@ -54,6 +54,7 @@ mounts the image has it.`,
       transport === undefined
         ? undefined
         : await step(sink, { id: 'layer-transport', title: `compress ${output}` }, async (report) => {
+            const { encodeTransport } = await import('@osguard/layers');
             const encoded = await encodeTransport(output, {
               output: transport,
               layer: converted,
