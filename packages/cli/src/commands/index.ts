@@ -122,6 +122,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./ipe-explain.ts')).ipeExplain,
   },
   {
+    path: ['layers', 'revoke'],
+    summary: 'put root hashes or signers on the signed list of revoked layers',
+    load: async () => (await import('./layers-revoke.ts')).layersRevoke,
+  },
+  {
     path: ['layers', 'convert'],
     summary: 'a layer of a container image becomes an EROFS image with its dm-verity tree',
     load: async () => (await import('./layers-convert.ts')).layersConvert,
