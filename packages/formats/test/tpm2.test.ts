@@ -263,6 +263,35 @@ describe('signatures', () => {
   });
 });
 
+describe('signatures of keys that are bound to a scheme', () => {
+  const message = Buffer.from('what was quoted');
+
+  it('verify under that scheme and hash only', () => {
+    const key = rsaPair.privateKey;
+    const padding = constants.RSA_PKCS1_PSS_PADDING;
+    const pss = {
+      scheme: 'rsapss',
+      hash: 'sha256',
+      signature: sign('sha256', message, { key, padding }),
+    } as const;
+    const ssa = { scheme: 'rsassa', hash: 'sha384', signature: sign('sha384', message, key) } as const;
+    const free = filled({ ...ekTemplateRsa2048, symmetric: null }, rsaPair.publicKey);
+    assert.ok(free.type === 'rsa');
+    assert.ok(verifyTpmSignature(free, pss, message));
+    assert.ok(verifyTpmSignature(free, ssa, message));
+    const bound = { ...free, scheme: { name: 'rsassa', hash: 'sha256' } } as const;
+    assert.ok(!verifyTpmSignature(bound, pss, message));
+    assert.ok(!verifyTpmSignature(bound, ssa, message));
+  });
+
+  it('never verify with SHA-1', () => {
+    const area = filled({ ...akTemplateP256, scheme: null }, p256Pair.publicKey);
+    const raw = sign('sha1', message, { key: p256Pair.privateKey, dsaEncoding: 'ieee-p1363' });
+    const signature = { scheme: 'ecdsa', hash: 'sha1', r: raw.subarray(0, 32), s: raw.subarray(32) } as const;
+    assert.ok(!verifyTpmSignature(area, signature, message));
+  });
+});
+
 describe('attestations', () => {
   const quote: Attest = {
     type: 'quote',
