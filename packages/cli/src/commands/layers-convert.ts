@@ -20,8 +20,8 @@ mounts the image has it.`,
   examples: [
     { line: 'osguard layers convert layer.tar.gz -o layer.erofs', does: 'one layer, ready for dm-verity' },
     {
-      line: 'osguard verity verify layer.erofs layer.erofs ROOT_HASH --hash-offset HASH_OFFSET',
-      does: 'what the result says can be checked, also with veritysetup',
+      line: 'osguard layers convert layer.tar --transport layer.blob',
+      does: 'also what a registry keeps; the result can be checked with osguard verity verify or veritysetup',
     },
   ],
   async run({ layer, out, diffId, transport, maxSize }, { sink, signal }) {
