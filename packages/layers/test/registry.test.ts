@@ -125,6 +125,24 @@ suite('blobs', () => {
     );
   });
 
+  test('an upload whose answer is lost is not sent again, and 429 is waited for', async () => {
+    waits.length = 0;
+    await using registry = await startFakeRegistry({
+      fault: ({ method, count }) => {
+        if (method === 'PATCH' && count === 1) {
+          return { kind: 'status', status: 429, headers: { 'retry-after': '3' } };
+        }
+        return method === 'PUT' ? { kind: 'lost-answer' } : undefined;
+      },
+    });
+    await using store = await open(registry, { chunkSize: 3000 });
+    const bytes = bytesOf(5000);
+    await pushBlobBytes(store, mediaTypes.octets, bytes);
+    assert.deepEqual(registry.blobs.get(digestOfBytes(bytes)), bytes);
+    assert.equal(registry.requests.filter(({ method }) => method === 'PUT').length, 1);
+    assert.ok(waits.includes(3000), String(waits));
+  });
+
   test('mounted from another repository, or pushed when that has it not', async () => {
     await using registry = await startFakeRegistry();
     await using store = await open(registry);

@@ -21,6 +21,8 @@ export type Fault =
   | { readonly kind: 'corrupt' }
   /** Answers as if there were no Range header. */
   | { readonly kind: 'no-range' }
+  /** An upload is taken, but the answer never arrives. */
+  | { readonly kind: 'lost-answer' }
   /** One byte more than there is. */
   | { readonly kind: 'longer' };
 
@@ -259,7 +261,7 @@ class Fake {
   }
 
   #upload(method: string, where: Where): void {
-    const { name, leaf, url, body, request, response } = where;
+    const { name, leaf, url, body, request, response, fault } = where;
     if (method === 'POST') {
       const mount = url.searchParams.get('mount');
       const from = url.searchParams.get('from');
@@ -313,6 +315,10 @@ class Fake {
     this.#uploads.delete(leaf);
     this.blobs.set(digest, bytes);
     this.#repository(name).blobs.add(digest);
+    if (fault?.kind === 'lost-answer') {
+      response.destroy();
+      return;
+    }
     response.writeHead(201, { location: `/v2/${name}/blobs/${digest}`, 'docker-content-digest': digest });
     response.end();
   }

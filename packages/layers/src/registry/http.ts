@@ -68,7 +68,9 @@ export class HttpClient {
       },
       ...(signal !== undefined && { signal }),
     });
-    request.setTimeout(this.#idle, () => request.destroy(timeout(url)));
+    // A registry that puts a large upload together is silent for a long time.
+    const idle = method === 'PUT' ? 10 * this.#idle : this.#idle;
+    request.setTimeout(idle, () => request.destroy(timeout(url)));
     const sending = body === undefined ? undefined : send(request, body);
     if (body === undefined) request.end();
     const message = await headOf(request, sending);

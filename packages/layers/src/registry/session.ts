@@ -83,7 +83,8 @@ export class Session {
         throw connectionError(this.registry, error);
       }
       if (request.accept.includes(response.status)) return response;
-      if (again && isRetryStatus(response.status)) {
+      // 429 says that nothing was done.
+      if ((again || response.status === 429) && isRetryStatus(response.status)) {
         if (await retry.next(response, signal)) {
           discard(response);
           continue;

@@ -62,6 +62,8 @@ export async function upload(
     } catch (error) {
       signal?.throwIfAborted();
       if (!isTemporary(error) || !(await retry.next(undefined, signal))) throw error;
+      // The answer may have been lost, not the content.
+      if (await isThere(target, content.descriptor, signal)) return 'pushed';
       progress = await resume(target, content.descriptor, { progress, signal });
     }
   }
@@ -137,6 +139,17 @@ async function finish(
     signal,
   });
   discard(response);
+}
+
+async function isThere(
+  { session, repository, scope }: UploadTarget,
+  { digest }: Descriptor,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const target = `/v2/${repository}/blobs/${digest}`;
+  const response = await session.request({ method: 'HEAD', target, scope, accept: [200, 404], signal });
+  discard(response);
+  return response.status === 200;
 }
 
 /** Asks how much arrived; where that cannot be known, the upload begins again. */
