@@ -13,112 +13,131 @@ import type { UserspaceRecord } from '@osguard/formats/userspace-log';
 import type { Evidence } from '../evidence/types.ts';
 import { Missing } from './check.ts';
 import { matchRelease } from './match.ts';
+import type { ReleaseMatch } from './match.ts';
 import { readSecureBoot } from './secure-boot-variables.ts';
 import type { SecureBootState } from './secure-boot-variables.ts';
-import type { ReleaseMatch } from './match.ts';
 import type { NodeRecord, NonceRecord, VerifyContext } from './types.ts';
 
-export interface Material {
+/**
+ * A class, not an object literal with getters: V8 keeps the closures of those in a hidden class of their own, which only a
+ * major collection frees, with everything they close over. Half of the time of a verdict went into that, measured.
+ */
+export class Material {
   readonly context: VerifyContext;
-  readonly evidence: Evidence;
-  readonly node: NodeRecord;
-  readonly nonce: NonceRecord;
-  readonly ak: TpmPublic;
-  readonly signature: TpmSignature;
-  readonly quote: QuoteAttest;
+  readonly #evidence: Evidence | undefined;
+  readonly #kept = new Map<string, Kept>();
+
+  /** @param evidence undefined when it could not be parsed. */
+  constructor(evidence: Evidence | undefined, context: VerifyContext) {
+    this.#evidence = evidence;
+    this.context = context;
+  }
+
+  get evidence(): Evidence {
+    return present(this.#evidence, 'there is no evidence to look at');
+  }
+
+  get node(): NodeRecord {
+    return present(this.context.node, 'the node is not known');
+  }
+
+  get nonce(): NonceRecord {
+    return present(this.context.nonce, 'the nonce is not known');
+  }
+
+  get ak(): TpmPublic {
+    return this.#once('the attestation key cannot be read', readAk);
+  }
+
+  get signature(): TpmSignature {
+    return this.#once('the signature cannot be read', readSignature);
+  }
+
+  get quote(): QuoteAttest {
+    return this.#once('the quote cannot be read', readQuote);
+  }
+
   /** Indices of the SHA-256 bank that the quote covers, ascending. */
-  readonly selected: readonly number[];
-  readonly log: EventLog;
-  readonly records: readonly UserspaceRecord[];
-  /** Every allowed or known release against the signed PCR values, the best first. */
-  readonly match: ReleaseMatch;
-  readonly secureBoot: SecureBootState;
+  get selected(): readonly number[] {
+    return this.#once('the quote does not say what it covers', readSelected);
+  }
+
+  get log(): EventLog {
+    return this.#once('the firmware log cannot be read', readLog);
+  }
+
+  get records(): readonly UserspaceRecord[] {
+    return this.#once('the userspace log cannot be read', readRecords);
+  }
+
+  /** The known release that comes nearest to the signed PCR values. */
+  get match(): ReleaseMatch {
+    return this.#once('no release is known', readMatch);
+  }
+
+  get secureBoot(): SecureBootState {
+    return this.#once('what firmware measured of Secure Boot cannot be read', readState);
+  }
+
+  /** The first to ask sees why it cannot be read, everyone after that it cannot. */
+  #once<T>(otherwise: string, read: (material: Material) => T): T {
+    const kept = this.#kept.get(otherwise);
+    if (kept !== undefined) {
+      if ('failure' in kept) throw new Missing(kept.failure);
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- each sentence stands for one reader
+      return kept.value as T;
+    }
+    try {
+      const value = read(this);
+      this.#kept.set(otherwise, { value });
+      return value;
+    } catch (error) {
+      this.#kept.set(otherwise, { failure: error instanceof Missing ? error.message : otherwise });
+      throw error;
+    }
+  }
 }
 
-/** @param evidence undefined when it could not be parsed. */
-export function gather(evidence: Evidence | undefined, context: VerifyContext): Material {
-  const given = (): Evidence => present(evidence, 'there is no evidence to look at');
-  const node = (): NodeRecord => present(context.node, 'the node is not known');
-  const ak = once('the attestation key cannot be read', () => parsePublicArea(node().ak));
-  const signature = once('the signature cannot be read', () => parseTpmSignature(given().signature));
-  const quote = once('the quote cannot be read', () => {
-    const attest = parseAttest(given().quote);
-    if (attest.type !== 'quote')
-      throw new FormatError('unsupported', `an attestation of type ${attest.type}`);
-    return attest;
-  });
-  const selected = once('the quote cannot be read', () =>
-    quote()
-      .pcrSelections.filter(({ bank }) => bank === 'sha256')
-      .flatMap(({ pcrs }) => pcrs)
-      .toSorted((a, b) => a - b),
-  );
-  const log = once('the firmware log cannot be read', () => parseEventLog(given().firmwareLog));
-  const records = once('the userspace log cannot be read', () =>
-    parseUserspaceLog(Buffer.from(given().userspaceLog, 'utf8')),
-  );
-  const match = once('no release is known', () =>
-    present(matchRelease(given().pcrs, context), 'no release is known'),
-  );
-  const secureBoot = once('what firmware measured of Secure Boot cannot be read', () =>
-    readSecureBoot(log()),
-  );
-  return {
-    context,
-    get evidence() {
-      return given();
-    },
-    get node() {
-      return node();
-    },
-    get nonce() {
-      return present(context.nonce, 'the nonce is not known');
-    },
-    get ak() {
-      return ak();
-    },
-    get signature() {
-      return signature();
-    },
-    get quote() {
-      return quote();
-    },
-    get selected() {
-      return selected();
-    },
-    get log() {
-      return log();
-    },
-    get records() {
-      return records();
-    },
-    get secureBoot() {
-      return secureBoot();
-    },
-    get match() {
-      return match();
-    },
-  };
-}
+type Kept = { readonly value: unknown } | { readonly failure: string };
 
 function present<T>(value: T | undefined, otherwise: string): T {
   if (value === undefined) throw new Missing(otherwise);
   return value;
 }
 
-/** The first to ask sees why it cannot be read, everyone after that it cannot. */
-export function once<T>(otherwise: string, make: () => T): () => T {
-  let made: { readonly value: T } | undefined;
-  let failure: string | undefined;
-  return () => {
-    if (made !== undefined) return made.value;
-    if (failure !== undefined) throw new Missing(failure);
-    try {
-      made = { value: make() };
-      return made.value;
-    } catch (error) {
-      failure = error instanceof Missing ? error.message : otherwise;
-      throw error;
-    }
-  };
+function readAk({ node }: Material): TpmPublic {
+  return parsePublicArea(node.ak);
+}
+
+function readSignature({ evidence }: Material): TpmSignature {
+  return parseTpmSignature(evidence.signature);
+}
+
+function readQuote({ evidence }: Material): QuoteAttest {
+  const attest = parseAttest(evidence.quote);
+  if (attest.type !== 'quote') throw new FormatError('unsupported', `an attestation of type ${attest.type}`);
+  return attest;
+}
+
+function readSelected({ quote }: Material): readonly number[] {
+  return quote.pcrSelections
+    .filter(({ bank }) => bank === 'sha256')
+    .flatMap(({ pcrs }) => pcrs)
+    .toSorted((a, b) => a - b);
+}
+
+function readLog({ evidence }: Material): EventLog {
+  return parseEventLog(evidence.firmwareLog, { only: 'sha256' });
+}
+
+function readRecords({ evidence }: Material): readonly UserspaceRecord[] {
+  return parseUserspaceLog(Buffer.from(evidence.userspaceLog, 'utf8'));
+}
+
+function readMatch({ evidence, context }: Material): ReleaseMatch {
+  return present(matchRelease(evidence.pcrs, context), 'no release is known');
+}
+
+function readState({ log }: Material): SecureBootState {
+  return readSecureBoot(log);
 }

@@ -5,7 +5,7 @@
  */
 
 import { hash } from 'node:crypto';
-import { FormatError, toHex } from '@osguard/formats/bytes';
+import { FormatError } from '@osguard/formats/bytes';
 import { eventTypes, startupLocality } from '@osguard/formats/eventlog';
 import type { EventLog } from '@osguard/formats/eventlog';
 import type { UserspaceRecord } from '@osguard/formats/userspace-log';
@@ -18,24 +18,22 @@ const lastDynamic = 22;
 
 /** By index, lower-case hex. @throws FormatError when an event has no digest of the bank. */
 export function replayLogs(log: EventLog, records: readonly UserspaceRecord[]): readonly string[] {
-  const values = new Uint8Array(pcrCount * size);
+  const values = Buffer.alloc(pcrCount * size);
   values.fill(0xff, firstDynamic * size, (lastDynamic + 1) * size);
   values[size - 1] = startLocality(log);
-  const scratch = Buffer.alloc(2 * size);
+  const both = Buffer.alloc(2 * size);
   const extend = (pcr: number, digest: Uint8Array | undefined, offset: number): void => {
     if (digest?.length !== size)
       throw new FormatError('malformed', 'an event without SHA-256 digest', { offset });
-    const value = values.subarray(pcr * size, (pcr + 1) * size);
-    scratch.set(value);
-    scratch.set(digest, size);
-    scratch.write(hash('sha256', scratch, 'binary'), 0, size, 'latin1');
-    value.set(scratch.subarray(0, size));
+    values.copy(both, 0, pcr * size, (pcr + 1) * size);
+    both.set(digest, size);
+    values.write(hash('sha256', both, 'binary'), pcr * size, size, 'latin1');
   };
   for (const event of log.events) {
     if (event.type !== eventTypes.EV_NO_ACTION) extend(event.pcr, event.digests.sha256, event.offset);
   }
   for (const { pcr, digests, offset } of records) extend(pcr, digests.sha256, offset);
-  return Array.from({ length: pcrCount }, (_, pcr) => toHex(values.subarray(pcr * size, (pcr + 1) * size)));
+  return Array.from({ length: pcrCount }, (_, pcr) => values.toString('hex', pcr * size, (pcr + 1) * size));
 }
 
 /** What TPM2_Startup left in PCR 0 (Firmware Profile 1.06, section 10.4.5.3); 4 when an H-CRTM was measured first. */

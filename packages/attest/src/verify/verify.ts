@@ -16,8 +16,7 @@ import { logShapeChecks, logTruthChecks } from './firmware-log.ts';
 import { freshnessChecks } from './freshness.ts';
 import { authenticationIds } from './ids.ts';
 import type { CheckId } from './ids.ts';
-import { gather } from './material.ts';
-import type { Material } from './material.ts';
+import { Material } from './material.ts';
 import { quotedPcrChecks, quoteOriginChecks } from './quote.ts';
 import { firmwareCheck, knownCheck, releaseChecks } from './release-checks.ts';
 import { secureBootChecks } from './secure-boot.ts';
@@ -62,7 +61,7 @@ export function verifyWith(
   context: VerifyContext,
 ): Verdict {
   const { parsed, check } = readEvidence(evidence);
-  const material = gather(parsed, context);
+  const material = new Material(parsed, context);
   const checks: AttestCheck[] = [check];
   for (const definition of definitions) checks.push(...runCheck(definition, material));
   return concludeFrom(checks, material);

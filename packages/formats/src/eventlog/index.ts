@@ -21,7 +21,7 @@ export type { GptEventData, GptEventPartition } from './gpt-event.ts';
 export { startupLocality } from './no-action.ts';
 export type { NoActionData } from './no-action.ts';
 export { eventLogLimits, parseEventLog } from './parse.ts';
-export type { EventLog, LogEvent } from './parse.ts';
+export type { EventLog, LogEvent, ParseLogOptions } from './parse.ts';
 export { digestOf, extendPcr, replay, startValue } from './replay.ts';
 export { parseSpecId } from './spec-id.ts';
 export type { SpecIdEvent } from './spec-id.ts';

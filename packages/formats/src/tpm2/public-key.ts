@@ -13,6 +13,11 @@ const rsaEncryption = '1.2.840.113549.1.1.1';
 const ecPublicKey = '1.2.840.10045.2.1';
 const curveOids: Readonly<Record<TpmCurve, string>> = { p256: '1.2.840.10045.3.1.7', p384: '1.3.132.0.34' };
 
+const eccAlgorithms: Readonly<Record<TpmCurve, Uint8Array>> = {
+  p256: derSequence(derOid(ecPublicKey), derOid(curveOids.p256)),
+  p384: derSequence(derOid(ecPublicKey), derOid(curveOids.p384)),
+};
+
 /** SubjectPublicKeyInfo, DER. @throws FormatError (`malformed`) when the area holds no public key. */
 export function publicAreaSpki(area: TpmPublic): Uint8Array {
   if (area.type === 'rsa') {
@@ -24,8 +29,7 @@ export function publicAreaSpki(area: TpmPublic): Uint8Array {
     return derSequence(derSequence(derOid(rsaEncryption), derNull()), derBitString(key));
   }
   if (area.type === 'ecc') {
-    const algorithm = derSequence(derOid(ecPublicKey), derOid(curveOids[area.curve]));
-    return derSequence(algorithm, derBitString(eccPoint(area)));
+    return derSequence(eccAlgorithms[area.curve], derBitString(eccPoint(area)));
   }
   throw new FormatError('malformed', 'a keyed hash object has no public key');
 }
