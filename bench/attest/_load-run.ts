@@ -29,13 +29,13 @@ const ids = Array.from({ length: Number(nodes) }, (_, index) => nodeId(index));
 const took: number[] = [];
 const nonceTook: number[] = [];
 let counting = false;
-let running = true;
+const end = new AbortController();
 let next = 0;
 let size = 0;
 
 async function machine(): Promise<void> {
   const line = await openLine({ port: Number(port), ca, plan });
-  while (running) {
+  while (!end.signal.aborted) {
     const node = ids[next % ids.length] ?? '';
     next += 1;
     const asked = performance.now();
@@ -74,7 +74,7 @@ await pause(Number(seconds));
 counting = false;
 const elapsed = (performance.now() - started) / 1000;
 const { user, system } = process.cpuUsage(cpu);
-running = false;
+end.abort();
 await machines;
 const sorted = took.toSorted((a, b) => a - b);
 process.send?.({

@@ -52,7 +52,7 @@ export async function openLine({ port, ca, plan, header = '' }: LineOptions): Pr
     socket.once('error', reject);
   });
   let waiting: { resolve: (response: Response) => void; reject: (error: Error) => void } | undefined;
-  let received = Buffer.alloc(0);
+  let received: Buffer = Buffer.alloc(0);
   const fail = (): void => {
     waiting?.reject(new Error('the connection ended'));
     waiting = undefined;
