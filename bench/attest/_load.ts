@@ -105,6 +105,10 @@ function selfSigned({ tlsKey, channelKey }: Plan): string {
   return encodePem('CERTIFICATE', plan.finish(sign('sha256', plan.toSign, tlsKey)));
 }
 
+function text(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('base64');
+}
+
 /** Makes evidence for any machine and nonce; what does not depend on them is encoded once. */
 export function evidenceMaker(plan: Plan): (node: string, nonce: string) => string {
   const firmwareLog = paddedLog();
@@ -135,7 +139,6 @@ export function evidenceMaker(plan: Plan): (node: string, nonce: string) => stri
     const both = sign('sha256', quote, { key: plan.attestationKey, dsaEncoding: 'ieee-p1363' });
     const [r, s] = [both.subarray(0, 32), both.subarray(32)];
     const signature = encodeTpmSignature({ scheme: 'ecdsa', hash: 'sha256', r, s });
-    const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
     return `{"schema":"osguard/evidence/v1","node":"${node}","nonce":"${nonce}","quote":"${text(quote)}","signature":"${text(signature)}",${rest}`;
   };
 }

@@ -27,14 +27,15 @@ export interface Plan {
   readonly channelKey: Uint8Array;
 }
 
+function newKey(): string {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  return privateKey.export({ format: 'pem', type: 'pkcs8' }).toString();
+}
+
 export function writePlan(folder: string): void {
-  const pem = (): string =>
-    generateKeyPairSync('ec', { namedCurve: 'P-256' })
-      .privateKey.export({ format: 'pem', type: 'pkcs8' })
-      .toString();
   writeFileSync(
     join(folder, 'plan.json'),
-    JSON.stringify({ attestationKey: pem(), tlsKey: pem() } satisfies PlanFile),
+    JSON.stringify({ attestationKey: newKey(), tlsKey: newKey() } satisfies PlanFile),
   );
 }
 

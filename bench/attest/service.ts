@@ -24,10 +24,13 @@ async function takeLoad(bench: Bench): Promise<{ readonly report: LoadReport; re
 
 let load: ReturnType<typeof takeLoad> | undefined;
 
+function round(milliseconds: number): string {
+  return `${milliseconds.toFixed(1)} ms`;
+}
+
 async function underLoad(bench: Bench, value: (report: LoadReport) => number): Promise<Measurement> {
   load ??= takeLoad(bench);
   const { report, resident } = await load;
-  const round = (milliseconds: number): string => `${milliseconds.toFixed(1)} ms`;
   return {
     value: value(report),
     notes: {
