@@ -2,7 +2,7 @@
 
 import os
 
-from system import attempt, capture, write_file
+from system import MS_RDONLY, attempt, capture, mount, write_file
 
 
 def run_program(args):
@@ -47,4 +47,33 @@ def change_byte(args):
     return [attempt(path, change)], None
 
 
-ATTACKS = {"run-program": run_program, "put-file": put_file, "change-byte": change_byte}
+def mount_volume(args):
+    """Mounts an EROFS volume that nobody signed: its files are data."""
+
+    def place():
+        os.makedirs(args["folder"], exist_ok=True)
+        mount(args["device"], args["folder"], "erofs", MS_RDONLY)
+        return "mounted"
+
+    return [attempt(args["folder"], place)], None
+
+
+def drop_caches(_args):
+    """What is read next comes from the disk and not from memory."""
+
+    def drop():
+        os.sync()
+        with open("/proc/sys/vm/drop_caches", "w") as file:
+            file.write("3")
+        return "dropped"
+
+    return [attempt("caches", drop)], None
+
+
+ATTACKS = {
+    "run-program": run_program,
+    "put-file": put_file,
+    "change-byte": change_byte,
+    "mount-volume": mount_volume,
+    "drop-caches": drop_caches,
+}

@@ -5,9 +5,11 @@ import struct
 
 from system import *
 
+# Where what he brings along is signed: his volume, or the root of a container's signed layer.
+SIGNED = os.environ.get("SIGNED_FOLDER", "/run/attack")
 # The tiny ELF as a file of the signed volume; the prover puts it there.
-SIGNED_PROGRAM = "/run/attack/bin/answer"
-SIGNED_LIBRARY = "/run/attack/lib/preload.so"
+SIGNED_PROGRAM = f"{SIGNED}/bin/answer"
+SIGNED_LIBRARY = f"{SIGNED}/lib/preload.so"
 LOADER = "/lib64/ld-linux-x86-64.so.2"
 
 
@@ -74,7 +76,7 @@ def exec_mmap(_args):
     written = from_child("code written to anonymous memory, then +x", in_child(anonymous))
     os.close(fd)
     os.unlink(path)
-    signed = os.open("/run/attack/bin/code", os.O_RDONLY)
+    signed = os.open(f"{SIGNED}/bin/code", os.O_RDONLY)
     control = from_child(
         "mmap PROT_EXEC of the same bytes on the signed volume",
         run_mapped(signed, MAP_PRIVATE, PROT_READ | PROT_EXEC),
@@ -85,7 +87,7 @@ def exec_mmap(_args):
 
 def preloaded(library):
     """Whether the loader mapped `library` executable into a program of /usr."""
-    cat = "/run/attack/bin/cat"
+    cat = f"{SIGNED}/bin/cat"
     _, _, output = capture(cat, [cat, "/proc/self/maps"], {"LD_PRELOAD": library, **loader_environment()})
     lines = [line for line in output.splitlines() if library in line]
     executable = [line for line in lines if "r-xp" in line]

@@ -1,0 +1,210 @@
+/** The attacks on containers, all in one boot: images with something wrong, then an intruder inside a right one. */
+
+import { MachineError } from '../error.ts';
+import type { Intruder } from '../prove/intruder.ts';
+import { parseObservation } from '../prove/intruder.ts';
+import type { Attempt, Observation, Row, RowName } from '../prove/row.ts';
+import { judgeRow, untestable } from '../prove/row.ts';
+import type { Outcome } from './container-host.ts';
+import { ContainerHost, lastLine } from './container-host.ts';
+import type { ContainerFiles } from './container-volume.ts';
+import { containerDevice, layoutFolder } from './container-volume.ts';
+import { changedGreeting, greeting } from './greeting-program.ts';
+import { insideCommand } from './inside-files.ts';
+import type { TestImage, TestImageName } from './test-images.ts';
+import { archiveName } from './test-images.ts';
+
+export interface ContainerRowsOptions {
+  readonly intruder: Intruder;
+  readonly files: ContainerFiles;
+  readonly rows: readonly RowName[];
+  readonly onRow: (row: Row) => void;
+}
+
+const hostFolders = ['/var/lib/proof-host', '/var/lib/proof-empty'] as const;
+const layersFolder = '/var/lib/osguard/layers';
+
+/** @throws MachineError when the machine is gone; what cannot be tried is an untestable row. */
+export async function containerRows({ intruder, files, rows, onRow }: ContainerRowsOptions): Promise<void> {
+  if (rows.length === 0) return;
+  const host = new ContainerHost(intruder);
+  const proof = new ContainerProof(host, files);
+  for (const row of rows) {
+    try {
+      onRow(judgeRow(row, await proof.observe(row.id)));
+    } catch (error) {
+      if (!(error instanceof MachineError) || error.code !== 'control-failed') throw error;
+      onRow(untestable(row, error.message));
+    }
+  }
+}
+
+/** Attempts at images the host must refuse: which image, and what is wrong with it. */
+const badImages: Readonly<Record<string, readonly (readonly [TestImageName, string])[]>> = {
+  'layer-unsigned': [['unsigned', 'an image nobody signed']],
+  'layer-foreign': [['foreign', 'an image signed by a foreign key']],
+  'layer-swapped-signature': [['swapped', 'an image with the signature of another layer']],
+  'signature-of-other-role': [['other-role', 'an image signed by the role usr']],
+  'layer-tampered-blob': [
+    ['tampered', 'one bit of the published layer changed'],
+    ['tampered-anew', 'one bit changed, and published anew with right digests'],
+  ],
+};
+const insideAttacks = ['container-drop-exec', 'container-memfd', 'container-preload', 'container-mount-exec'];
+/** Which of the kernel's lines belong to an attack: they name the file. */
+const insideEvidence: Readonly<Record<string, RegExp>> = {
+  'container-drop-exec': /path="\/(?:tmp\/|var\/tmp\/|dev\/shm\/|)answer-/,
+  'container-memfd': /memfd:/,
+  'container-preload': /path="[^"]*preload/,
+  'container-mount-exec': /path="[^"]*\/?(?:mnt\/\w+|proof-\w+)\/answer-|dev="tmpfs".*answer-/,
+};
+
+export class ContainerProof {
+  readonly #host: ContainerHost;
+  readonly #files: ContainerFiles;
+  #control: Promise<Attempt> | undefined;
+  #inside: Promise<{ readonly seen: ReadonlyMap<string, Observation>; readonly outcome: Outcome }> | undefined;
+
+  constructor(host: ContainerHost, files: ContainerFiles) {
+    this.#host = host;
+    this.#files = files;
+  }
+
+  /** @throws MachineError (`control-failed`) when it cannot be tried. */
+  async observe(id: string): Promise<Observation> {
+    const bad = badImages[id];
+    if (bad !== undefined) return this.#refused(bad);
+    if (insideAttacks.includes(id)) return this.#insideAttack(id);
+    switch (id) {
+      case 'layer-tampered-stored':
+        return this.#tamperedStored();
+      case 'container-escape-write-usr':
+        return this.#escape(id);
+      default:
+        throw new MachineError('control-failed', `there is no attack ${id}`);
+    }
+  }
+
+  /** The images are in the host, and the one that is as it must be runs. */
+  #ready(): Promise<Attempt> {
+    this.#control ??= this.#prepare();
+    return this.#control;
+  }
+
+  async #prepare(): Promise<Attempt> {
+    const host = this.#host;
+    const place = { device: containerDevice, folder: layoutFolder };
+    await host.must(host.ask('mount-volume', place), 'the disk with the images');
+    const archive = `${layoutFolder}/${archiveName}`;
+    await host.must(host.ctr('images', 'import', '--no-unpack', archive), 'import of the images');
+    const { images } = this.#files;
+    const { ok, output } = await host.run(images.signed.reference);
+    const ran = ok && output.includes(greeting.trim());
+    return { succeeded: ran, detail: `the image signed by the role layers: ${ran ? greeting.trim() : lastLine(output)}` };
+  }
+
+  async #refused(images: readonly (readonly [TestImageName, string])[]): Promise<Observation> {
+    const control = await this.#ready();
+    const outcomes: (readonly [string, Outcome])[] = [];
+    for (const [name, what] of images) {
+      outcomes.push([what, await this.#host.run(this.#files.images[name].reference)]);
+    }
+    return {
+      attempts: outcomes.map(([what, { output }]) => ({
+        succeeded: output.includes(greeting.trim()) || output.includes(changedGreeting.trim()),
+        detail: `${what}: ${lastLine(output)}`,
+      })),
+      control,
+      kernel: outcomes.flatMap(([, { kernel }]) => kernel),
+      seconds: sum(outcomes.map(([, outcome]) => outcome)),
+    };
+  }
+
+  /** Read, changed on the disk, read again: by the same program, from the same stored layer. */
+  async #tamperedStored(): Promise<Observation> {
+    await this.#ready();
+    const { stored } = this.#files.images;
+    const before = await this.#host.run(stored.reference);
+    await this.#flip(stored);
+    const after = await this.#host.run(stored.reference);
+    const { output } = after;
+    const ran = output.includes(changedGreeting.trim());
+    return {
+      attempts: [{ succeeded: ran, detail: `after one bit of the stored layer was changed: ${lastLine(output)}` }],
+      control: {
+        succeeded: before.output.includes(greeting.trim()),
+        detail: `before: ${lastLine(before.output)}`,
+      },
+      kernel: after.kernel,
+      seconds: sum([before, after]),
+    };
+  }
+
+  async #flip({ rootHash, changeable }: TestImage): Promise<void> {
+    const host = this.#host;
+    const change = { path: `${layersFolder}/${rootHash ?? ''}/layer.erofs`, offset: changeable };
+    await host.must(host.ask('change-byte', change), 'the bit in the stored layer');
+    await host.must(host.ask('drop-caches', {}), 'caches');
+  }
+
+  async #insideAttack(id: string): Promise<Observation> {
+    await this.#ready();
+    this.#inside ??= this.#runInside();
+    const { seen, outcome } = await this.#inside;
+    const found = seen.get(id);
+    if (found === undefined) throw new MachineError('control-failed', `${id}: ${lastLine(outcome.output)}`);
+    const own = insideEvidence[id];
+    const kernel = outcome.kernel.filter((line) => own === undefined || own.test(line));
+    return { ...found, kernel, seconds: outcome.seconds };
+  }
+
+  async #runInside(): Promise<{
+    readonly seen: ReadonlyMap<string, Observation>;
+    readonly outcome: Outcome;
+  }> {
+    const host = this.#host;
+    for (const folder of hostFolders) {
+      await host.must(host.ask('put-file', { path: `${folder}/here`, content: '' }), folder);
+    }
+    const [outer, empty] = hostFolders;
+    const flags = [
+      'type=tmpfs,src=tmpfs,dst=/mnt/tmpfs,options=rw',
+      `type=bind,src=${outer},dst=/mnt/host,options=rbind:rw`,
+      `type=bind,src=${empty},dst=/mnt/empty,options=rbind:rw`,
+    ].flatMap((mount) => ['--mount', mount]);
+    const outcome = await host.run(this.#files.images.inside.reference, {
+      flags,
+      command: [...insideCommand, ...insideAttacks],
+    });
+    return { seen: parseInside(outcome), outcome };
+  }
+
+  async #escape(id: string): Promise<Observation> {
+    await this.#ready();
+    const outcome = await this.#host.run(this.#files.images.inside.reference, {
+      flags: ['--privileged', '--mount', 'type=bind,src=/,dst=/host,options=rbind:rw'],
+      command: [...insideCommand, id],
+    });
+    const found = parseInside(outcome).get(id);
+    if (found === undefined) throw new MachineError('control-failed', `${id}: ${lastLine(outcome.output)}`);
+    return { ...found, kernel: outcome.kernel, seconds: outcome.seconds };
+  }
+}
+
+/** What the intruder in the container printed; nothing when he did not come to it. */
+function parseInside({ output, seconds }: Outcome): ReadonlyMap<string, Observation> {
+  const line = /^(?:ctr: )?INSIDE (?<json>\{.*\})$/m.exec(output)?.groups?.['json'];
+  if (line === undefined) return new Map();
+  const value: unknown = JSON.parse(line);
+  if (typeof value !== 'object' || value === null) return new Map();
+  return new Map(
+    Object.entries(value).map(([id, seen]: [string, unknown]) => [
+      id,
+      parseObservation(id, JSON.stringify({ ...Object(seen), kernel: [], seconds })),
+    ]),
+  );
+}
+
+function sum(outcomes: readonly Outcome[]): number {
+  return outcomes.reduce((total, { seconds }) => total + seconds, 0);
+}
