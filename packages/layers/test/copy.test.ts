@@ -1,12 +1,13 @@
 /** Images that take their signatures along, between registries with and without referrers and folders. */
 
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
 import { suite, test } from 'node:test';
 import { initKeys, loadKeyring } from '@osguard/keys';
 import type { Keyring } from '@osguard/keys';
 import { copyImage, openImage, openTarget, signImage, verifyImage } from '@osguard/layers';
 import type { CopyReport } from '@osguard/layers';
-import { makeIndex, scratch, startFakeRegistry } from '@osguard/testkit';
+import { judge, makeIndex, scratch, startFakeRegistry } from '@osguard/testkit';
 
 const env = { HOME: '/nonexistent' };
 const shared = [{ path: 'a', body: 'shared' }];
@@ -84,8 +85,43 @@ suite('copy', () => {
     assert.deepEqual(reasons, ['tag-moved', 'signature-missing']);
   });
 
-  test('archives and digests are no targets', async () => {
-    await assert.rejects(openTarget('docker-archive:x.tar'), { code: 'read-only' });
-    await assert.rejects(openTarget('oci-archive:x.tar'), { code: 'read-only' });
+  test('into archives that skopeo reads, and back with the signatures', async () => {
+    using dir = scratch('copy');
+    await initKeys(dir.file('keys'), { roles: ['layers'], rsaBits: { layers: 2048 } });
+    const keyring = await loadKeyring(dir.file('keys'));
+    const source = await openTarget(`oci:${dir.file('a')}:1`);
+    const { digest } = await makeIndex(source.store, { images, tag: '1' });
+    const { images: signed } = await signImage(source, {
+      signer: await keyring.signer('layers'),
+      threads: 1,
+    });
+    const [amd64] = signed;
+    assert.ok(amd64);
+    const one = `oci:${dir.file('a')}@${amd64.digest}`;
+    const whole = `oci-archive:${dir.file('oci.tar')}:app`;
+    const docker = `docker-archive:${dir.file('docker.tar')}:registry.example/app:1`;
+    assert.equal((await copy(`oci:${dir.file('a')}:1`, whole)).digest, digest);
+    assert.equal((await copy(one, docker)).digest, amd64.digest);
+    for (const name of [whole, docker]) await assertVerified(name, keyring);
+    await assert.rejects(copy(`oci:${dir.file('a')}:1`, `docker-archive:${dir.file('b.tar')}:x`), {
+      code: 'input',
+    });
+    // Nothing half made is left, neither archives nor folders.
+    assert.deepEqual(readdirSync(dir.path).sort(), ['a', 'docker.tar', 'keys', 'oci.tar']);
+    const skopeo = judge('skopeo');
+    if (skopeo === undefined) return;
+    for (const name of [whole, docker]) {
+      const { status, stdout, stderr } = skopeo.run(['inspect', '--override-arch', 'amd64', name]);
+      assert.equal(status, 0, stderr);
+      assert.equal((JSON.parse(stdout) as { Layers: unknown[] }).Layers.length, 2);
+      const out = skopeo.run([
+        'copy',
+        '--override-arch',
+        'amd64',
+        name,
+        `dir:${dir.file(`out-${name.length}`)}`,
+      ]);
+      assert.equal(out.status, 0, out.stderr);
+    }
   });
 });

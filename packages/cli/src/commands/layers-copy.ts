@@ -8,7 +8,13 @@ export const layersCopy: Command = defineCommand({
   description: `Copies every platform, the signatures and the verity images, which tools that know nothing of OCI referrers leave behind.
 Digests stay what they are, every byte is checked on the way, and the tag appears last. What is there already is not sent again.`,
   options: { ...registryParameters },
-  args: { image: imageParameter, target: needed('<target>', 'REGISTRY/REPOSITORY:TAG or oci:FOLDER:NAME') },
+  args: {
+    image: imageParameter,
+    target: needed(
+      '<target>',
+      'REGISTRY/REPOSITORY:TAG, oci:FOLDER:NAME, oci-archive:FILE:NAME or docker-archive:FILE:NAME',
+    ),
+  },
   examples: [
     {
       line: 'osguard layers copy registry.example/team/app:1.2 oci:usb:app',

@@ -58,6 +58,7 @@ export async function copyImage(
   });
   const { tag } = to;
   if (tag !== undefined) await copy.name(top, tag);
+  await to.store.commit?.();
   const { manifests, artifacts, blobs, bytes } = copy;
   return { from: from.name, to: to.name, digest: top.descriptor.digest, manifests, artifacts, blobs, bytes };
 }

@@ -59,6 +59,8 @@ export interface ImageStore {
   /** Manifests whose subject is `subject`; in the order of the store. */
   referrers(subject: Digest, options?: ReferrersOptions): Promise<readonly Descriptor[]>;
   tags(options?: StoreOptions): Promise<readonly string[]>;
+  /** Where what was pushed appears all at once, this is when; absent where it is there at once. */
+  commit?(): Promise<void>;
   /** Ends connections; the store is of no use afterwards. */
   close(): Promise<void>;
 }

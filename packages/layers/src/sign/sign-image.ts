@@ -84,7 +84,7 @@ export async function signImage(opened: OpenedImage, options: SignImageOptions):
   assertRole(signer, { roles: ['layers'], what: 'a layer' });
   if (store.kind === 'archive') {
     throw new LayerError('read-only', `${store.name}: signatures cannot be put into an archive`, {
-      hint: `skopeo copy ${opened.name} oci:FOLDER:NAME, and sign that`,
+      hint: `osguard layers copy ${opened.name} oci:FOLDER:NAME, and sign that`,
     });
   }
   const which = opened.digest ?? opened.tag ?? 'latest';

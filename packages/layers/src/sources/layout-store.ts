@@ -37,10 +37,10 @@ export class LayoutStore implements ImageStore {
   /** Read before: what has a digest does not change. */
   readonly #known = new Map<Digest, StoredManifest>();
 
-  constructor(files: ImageFiles) {
+  constructor(files: ImageFiles, name?: string) {
     this.#files = files;
     this.kind = files.write === undefined ? 'archive' : 'layout';
-    this.name = files.write === undefined ? `oci-archive:${files.path}` : `oci:${files.path}`;
+    this.name = name ?? (files.write === undefined ? `oci-archive:${files.path}` : `oci:${files.path}`);
   }
 
   async manifest(which: string): Promise<StoredManifest> {
@@ -182,7 +182,7 @@ const emptyIndex: ImageIndex = {
 
 export function readOnly(name: string): LayerError {
   return new LayerError('read-only', `${name}: archives are only read`, {
-    hint: 'copy the image into a registry or an OCI layout (skopeo copy) and work there',
+    hint: 'osguard layers copy takes the image into a registry or an OCI layout',
   });
 }
 

@@ -11,6 +11,7 @@ import { LayerError } from '../error.ts';
 import { openRegistry } from '../registry/open-registry.ts';
 import type { RegistryOptions } from '../registry/open-registry.ts';
 import type { ImageStore } from '../registry/store.ts';
+import { openArchiveTarget } from './archive-target.ts';
 import { readDockerArchive } from './docker-archive.ts';
 import { archiveFiles, folderFiles } from './files.ts';
 import { LayoutStore } from './layout-store.ts';
@@ -40,17 +41,21 @@ export async function openImage(text: string, options: RegistryOptions = {}): Pr
   return openRemote(text, options);
 }
 
-/** The same names for something to write: an OCI layout is begun where there is none. @throws LayerError */
+/**
+ * The same names for something to write: an OCI layout is begun where there is none, an archive is written anew and
+ * appears when the store is committed.
+ *
+ * @throws LayerError
+ */
 export async function openTarget(text: string, options: RegistryOptions = {}): Promise<OpenedImage> {
   const { kind, rest = '' } = transport.exec(text)?.groups ?? {};
+  const [path = '', ...more] = rest.split(':');
+  const tag = more.length === 0 ? 'latest' : more.join(':');
   if (kind === 'oci-archive' || kind === 'docker-archive') {
-    throw new LayerError('read-only', `${text}: archives are only read`, {
-      hint: 'copy into oci:FOLDER:NAME',
-    });
+    return { store: await openArchiveTarget(path, kind), name: text, tag };
   }
-  const [folder = '', ...tag] = rest.split(':');
-  if (kind !== 'oci' || (await folderAt(folder)) !== undefined) return openImage(text, options);
-  return { store: openLayout(folder), name: text, tag: tag.length === 0 ? 'latest' : tag.join(':') };
+  if (kind !== 'oci' || (await folderAt(path)) !== undefined) return openImage(text, options);
+  return { store: openLayout(path), name: text, tag };
 }
 
 async function openRemote(text: string, options: RegistryOptions): Promise<OpenedImage> {
