@@ -29,7 +29,11 @@ async function race(
     value: samples.ours.seconds,
     peer: peer.name,
     peerValue: samples.peer.seconds,
-    notes: { ...numbers('', samples.ours), ...numbers('peer-', samples.peer), pairs: bench.singly ? 1 : rounds },
+    notes: {
+      ...numbers('', samples.ours),
+      ...numbers('peer-', samples.peer),
+      pairs: bench.singly ? 1 : rounds,
+    },
   };
 }
 
