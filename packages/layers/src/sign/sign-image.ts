@@ -18,6 +18,7 @@ import { assertRole, signRootHash } from '@osguard/keys';
 import type { Signer } from '@osguard/keys';
 import { convertLayer } from '../convert/convert-layer.ts';
 import { LayerError } from '../error.ts';
+import { inParallel } from '../registry/in-parallel.ts';
 import type { ImageStore } from '../registry/store.ts';
 import { readImages } from '../sources/images.ts';
 import type { ImageLayer, PlatformImage } from '../sources/images.ts';
@@ -99,6 +100,11 @@ export async function signImage(opened: OpenedImage, options: SignImageOptions):
   const distinct = new Map(
     set.images.flatMap((image) => image.layers.map((each) => [each.descriptor.digest, each])),
   );
+  const kept = new Map(
+    await inParallel(options.again === true ? [] : distinct, async ([digest, layer]) => {
+      return [digest, await findOwn(store, layer, options)] as const;
+    }),
+  );
   const signed = new Map<Digest, Signed>();
   let number = 0;
   for (const [digest, layer] of distinct) {
@@ -107,7 +113,7 @@ export async function signImage(opened: OpenedImage, options: SignImageOptions):
     signed.set(
       digest,
       await step(sink, { id: `layer-${digestHex(digest).slice(0, 12)}`, title }, async (report) =>
-        signLayer(store, layer, { ...options, report }),
+        signLayer(store, layer, { ...options, report, kept: kept.get(digest) }),
       ),
     );
   }
@@ -128,10 +134,9 @@ export async function signImage(opened: OpenedImage, options: SignImageOptions):
 async function signLayer(
   store: ImageStore,
   layer: ImageLayer,
-  options: SignImageOptions & { readonly report: StepReport },
+  options: SignImageOptions & { readonly report: StepReport; readonly kept: Signed | undefined },
 ): Promise<Signed> {
-  const { signer, report, signal, again = false } = options;
-  const kept = again ? undefined : await findOwn(store, layer, options);
+  const { signer, report, signal, kept } = options;
   if (kept !== undefined) {
     report.cached(`signed already, root hash ${kept.rootHash}`);
     return kept;

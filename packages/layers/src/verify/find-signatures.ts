@@ -4,6 +4,7 @@ import { FormatError } from '@osguard/formats/bytes';
 import { isTag, readLayerSignatures, signatureArtifactTypes } from '@osguard/formats/oci';
 import type { Digest, LayerSignature, SignatureLayout } from '@osguard/formats/oci';
 import { LayerError } from '../error.ts';
+import { inParallel } from '../registry/in-parallel.ts';
 import type { ImageStore, StoreOptions } from '../registry/store.ts';
 import { findVerityImages } from '../sign/published.ts';
 import type { PublishedImage } from '../sign/published.ts';
@@ -58,20 +59,16 @@ export async function findSignatures(
       unreadable.push({ artifact: digest, why: error.message });
     }
   }
-  const images = new Map<Digest, readonly PublishedImage[]>();
-  for (const { descriptor } of image.layers) {
-    if (images.has(descriptor.digest)) continue;
-    const published = await findVerityImages(store, descriptor.digest, { signal });
-    images.set(descriptor.digest, published);
+  const layers = new Set(image.layers.map(({ descriptor }) => descriptor.digest));
+  const found = await inParallel(layers, async (digest) => {
+    const published = await findVerityImages(store, digest, { signal });
+    return [digest, published] as const;
+  });
+  const images = new Map<Digest, readonly PublishedImage[]>(found);
+  for (const [layerDigest, published] of found) {
     for (const { artifact, rootHash, signatures: messages } of published) {
       for (const message of messages) {
-        signatures.push({
-          layout: 'verity-image',
-          artifact,
-          layerDigest: descriptor.digest,
-          rootHash,
-          message,
-        });
+        signatures.push({ layout: 'verity-image', artifact, layerDigest, rootHash, message });
       }
     }
   }
