@@ -165,6 +165,17 @@ describe('a software TPM', { skip, timeout: 300_000 }, () => {
     assert.notDeepEqual(third.name, first.name);
   });
 
+  it('the attestation key is not locked out however often the power is cut', async () => {
+    await using machine = await startSwtpm(swtpm);
+    const { tpm } = machine;
+    const pcrs = [{ bank, pcrs: [0] }];
+    for (let times = 0; times < 12; times += 1) {
+      const key = await attestationKey(tpm);
+      await quote(tpm, { key, pcrs, qualifyingData: new Uint8Array() });
+      await machine.cutPower();
+    }
+  });
+
   it('a quote holds for its values, key and qualifying data', async () => {
     await using machine = await startSwtpm(swtpm);
     const { tpm } = machine;

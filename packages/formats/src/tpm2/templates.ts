@@ -103,7 +103,11 @@ function highEcc(common: typeof high256 | typeof high384, curve: TpmEccPublic['c
   return { type: 'ecc', ...common, curve, x: none, y: none };
 }
 
-/** The attestation key: ECC P-256, ECDSA with SHA-256, restricted to signing what this TPM says about itself. */
+/**
+ * The attestation key: ECC P-256, ECDSA with SHA-256, restricted to signing what this TPM says about itself. Its
+ * authorization value is empty, so there is nothing to guess; without `noDA` every power cut after a quote would count as
+ * a wrong guess (Part 1, section 19.8.6) and in the end lock the key.
+ */
 export const akTemplateP256: TpmEccPublic = {
   type: 'ecc',
   nameAlg: 'sha256',
@@ -112,6 +116,7 @@ export const akTemplateP256: TpmEccPublic = {
     'fixedParent',
     'sensitiveDataOrigin',
     'userWithAuth',
+    'noDA',
     'restricted',
     'sign',
   ),

@@ -14,6 +14,8 @@ export interface SoftwareTpm extends AsyncDisposable {
   readonly tpm: Tpm;
   /** Another connection, after `tpm` was closed; somebody may stand in between. */
   open(between?: (response: Uint8Array) => Uint8Array): Promise<Tpm>;
+  /** The power goes without a word to the TPM, and comes back. */
+  cutPower(): Promise<void>;
   /** What tpm2-tools need to reach this TPM, while `tpm` is closed. */
   readonly tcti: string;
   /** Files of the test. */
@@ -55,6 +57,10 @@ export async function startSwtpm(swtpm: Judge, options: TpmOptions = {}): Promis
       const socket = await openSocket({ path: server });
       const send = async (command: Uint8Array): Promise<Uint8Array> => between(await socket.send(command));
       return new Tpm({ send, close: async () => socket.close() }, options);
+    },
+    async cutPower() {
+      await controlSwtpm(control, 'init');
+      await startup(tpm);
     },
     tcti: `swtpm:path=${server}`,
     file: (name) => join(folder.path, name),
