@@ -57,7 +57,10 @@ function fakeBoots(broken: readonly string[] = [], times = Number.POSITIVE_INFIN
       main: (context, { overlay, onState }) =>
         during('main', () => {
           onState('{"denials":["one"]}');
-          decide(context, overlay === undefined ? ['intruder', 'last'] : ['intruder']);
+          decide(
+            context,
+            overlay === undefined ? ['intruder', 'container', 'last'] : ['intruder', 'container'],
+          );
           return overlay === undefined ? undefined : refused;
         }),
       reboot: (context) => during('reboot', () => decide(context, ['reboot', 'last'])),

@@ -64,6 +64,17 @@ const demanded = [
   'persist-etc',
   'persist-unit',
   'persist-var-exec',
+  'layer-unsigned',
+  'layer-foreign',
+  'layer-swapped-signature',
+  'layer-tampered-blob',
+  'layer-tampered-stored',
+  'container-drop-exec',
+  'container-memfd',
+  'container-preload',
+  'container-mount-exec',
+  'container-escape-write-usr',
+  'signature-of-other-role',
 ];
 
 describe('the table of attacks', () => {
@@ -93,6 +104,8 @@ describe('the table of attacks', () => {
     assert.deepEqual(rest.sort(), [
       'boot-state',
       'change-byte',
+      'drop-caches',
+      'mount-volume',
       'persist-plant',
       'put-file',
       'run-program',

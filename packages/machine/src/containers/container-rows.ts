@@ -63,7 +63,9 @@ export class ContainerProof {
   readonly #host: ContainerHost;
   readonly #files: ContainerFiles;
   #control: Promise<Attempt> | undefined;
-  #inside: Promise<{ readonly seen: ReadonlyMap<string, Observation>; readonly outcome: Outcome }> | undefined;
+  #inside:
+    | Promise<{ readonly seen: ReadonlyMap<string, Observation>; readonly outcome: Outcome }>
+    | undefined;
 
   constructor(host: ContainerHost, files: ContainerFiles) {
     this.#host = host;
@@ -100,7 +102,10 @@ export class ContainerProof {
     const { images } = this.#files;
     const { ok, output } = await host.run(images.signed.reference);
     const ran = ok && output.includes(greeting.trim());
-    return { succeeded: ran, detail: `the image signed by the role layers: ${ran ? greeting.trim() : lastLine(output)}` };
+    return {
+      succeeded: ran,
+      detail: `the image signed by the role layers: ${ran ? greeting.trim() : lastLine(output)}`,
+    };
   }
 
   async #refused(images: readonly (readonly [TestImageName, string])[]): Promise<Observation> {
@@ -130,7 +135,9 @@ export class ContainerProof {
     const { output } = after;
     const ran = output.includes(changedGreeting.trim());
     return {
-      attempts: [{ succeeded: ran, detail: `after one bit of the stored layer was changed: ${lastLine(output)}` }],
+      attempts: [
+        { succeeded: ran, detail: `after one bit of the stored layer was changed: ${lastLine(output)}` },
+      ],
       control: {
         succeeded: before.output.includes(greeting.trim()),
         detail: `before: ${lastLine(before.output)}`,

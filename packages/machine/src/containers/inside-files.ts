@@ -13,7 +13,8 @@ const loader = 'ld-linux-x86-64.so.2';
 /** What starts him: `inside.py ATTACK...`. */
 export const insideCommand: readonly string[] = [`/${python}`, '-s', '-S', '-B', '/agent/inside.py'];
 
-const neededLibraries = /^(?:ld-linux-x86-64\.so\.2|lib(?:c|m|z|ffi|expat|selinux|pcre2-8|acl|attr)\.so\.[\d.]*)$/;
+const neededLibraries =
+  /^(?:ld-linux-x86-64\.so\.2|lib(?:c|m|z|ffi|expat|selinux|pcre2-8|acl|attr)\.so\.[\d.]*)$/;
 /** Modules that `ctypes`, `json`, `struct` and Python itself need. */
 const neededModules =
   /^(?:(?:abc|codecs|collections|contextlib|copyreg|enum|functools|genericpath|io|keyword|linecache|operator|os|posixpath|re|reprlib|signal|stat|struct|textwrap|token|tokenize|traceback|types|warnings|weakref|_collections_abc|_py_warnings|_weakrefset|_sitebuiltins|_colorize|_opcode_metadata|opcode|string|typing|__future__)\.py|(?:collections|ctypes|encodings|importlib|json|re)\/.*|lib-dynload\/_(?:ctypes|struct|json|opcode)\..*)$/;

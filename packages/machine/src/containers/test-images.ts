@@ -108,9 +108,11 @@ export async function makeTestImages(options: TestImagesOptions): Promise<TestIm
     const report = await signImage(opened, { signer, workFolder, threads: 1 });
     const signed = report.images[0];
     const rootHash = signed?.layers[0]?.rootHash;
-    if (signed === undefined || rootHash === undefined) throw new MachineError('bad-option', `${name}: not signed`);
+    if (signed === undefined || rootHash === undefined)
+      throw new MachineError('bad-option', `${name}: not signed`);
     const tampered = name === 'tampered' || name === 'tampered-anew';
-    const changeable = name === 'stored' || tampered ? await findChangeable(store, image, workFolder) : undefined;
+    const changeable =
+      name === 'stored' || tampered ? await findChangeable(store, image, workFolder) : undefined;
     made.set(name, { ...image, rootHash, ...(changeable !== undefined && { changeable }) });
     if (changeable === undefined || !tampered) continue;
     // Without these the host would make the image anew from the layer, and run what was signed.
@@ -142,7 +144,8 @@ function need(made: ReadonlyMap<TestImageName, TestImage>, name: TestImageName):
 
 function content(name: TestImageName, tree: string): Pick<Parameters<typeof makeImage>[1], 'files' | 'env'> {
   const greet = { path: 'greet', body: greetingProgram(), mode: 0o755 };
-  if (name === 'inside') return { files: [greet, ...insideFiles(tree)], env: ['PYTHONHOME=/usr', 'SIGNED_FOLDER='] };
+  if (name === 'inside')
+    return { files: [greet, ...insideFiles(tree)], env: ['PYTHONHOME=/usr', 'SIGNED_FOLDER='] };
   return { files: [greet, { path: 'name', body: Buffer.from(name) }] };
 }
 
@@ -160,7 +163,11 @@ function signerOf(
   if (name !== 'swapped') return layers;
   const other = Buffer.from(need(made, 'signed').rootHash ?? '');
   // A message without attributes is a signature of its content: whatever is asked for, it is the other root hash.
-  return { role: 'layers', certificate: layers.certificate, sign: (algorithm) => layers.sign(algorithm, other) };
+  return {
+    role: 'layers',
+    certificate: layers.certificate,
+    sign: (algorithm) => layers.sign(algorithm, other),
+  };
 }
 
 async function published(

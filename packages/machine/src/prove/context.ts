@@ -2,6 +2,7 @@
 
 import type { EventSink } from '@osguard/events';
 import type { RootHash } from '@osguard/formats/verity';
+import { containerSerialNumber } from '../containers/container-volume.ts';
 import type { Tools } from '../tools/open.ts';
 import type { DiskOptions } from '../vm/options.ts';
 import type { ProofFiles } from './proof-files.ts';
@@ -63,4 +64,11 @@ export function releaseDisk(context: ProofContext, bootIndex: number, overlay?: 
 /** Read-only; the firmware is never asked to boot from it before the others. */
 export function intruderDisk({ files }: ProofContext): DiskOptions {
   return { ...bootDisk(files.intruder.path, 90), serial: intruderSerialNumber };
+}
+
+/** The disk with the images, when containers are attacked; read-only. */
+export function containerDisks({ files: { containers } }: ProofContext): readonly DiskOptions[] {
+  return containers === undefined
+    ? []
+    : [{ ...bootDisk(containers.path, 91), serial: containerSerialNumber }];
 }

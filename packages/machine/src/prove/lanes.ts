@@ -91,7 +91,7 @@ export async function runBoots(
     }
   };
 
-  const inside = at('intruder', 'reboot', 'last');
+  const inside = at('intruder', 'container', 'reboot', 'last');
   const hostBoots = Promise.withResolvers<boolean>();
   const enforcing = async (controls: Controls): Promise<void> => {
     try {

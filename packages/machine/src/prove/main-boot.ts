@@ -3,11 +3,12 @@
  * attacks, and in the end changes /usr below the running host.
  */
 
+import { containerRows } from '../containers/container-rows.ts';
 import { persistArguments, smbiosCredential } from './arguments.ts';
 import { attackRow } from './attack.ts';
 import { changedByteRow } from './changed-byte.ts';
 import type { ProofContext } from './context.ts';
-import { bootDisk, intruderDisk, releaseDisk } from './context.ts';
+import { bootDisk, containerDisks, intruderDisk, releaseDisk } from './context.ts';
 import { Guest } from './guest.ts';
 import { Intruder } from './intruder.ts';
 import type { Observation } from './row.ts';
@@ -26,11 +27,16 @@ export async function mainBoot(
   context: ProofContext,
   { rows, overlay, onState }: MainBootOptions,
 ): Promise<Observation | undefined> {
-  const { onRow } = context;
+  const { files, onRow } = context;
   await using guest = await Guest.start(context, {
     name: 'main',
     title: 'the release boots, the intruder attacks',
-    disks: [bootDisk(context.files.planted, 0), releaseDisk(context, 1, overlay), intruderDisk(context)],
+    disks: [
+      bootDisk(files.planted, 0),
+      releaseDisk(context, 1, overlay),
+      intruderDisk(context),
+      ...containerDisks(context),
+    ],
     smbios: [smbiosCredential],
   });
   const intruder = new Intruder(guest);
@@ -39,6 +45,10 @@ export async function mainBoot(
   onState(state.attempts[0]?.detail ?? '');
   for (const row of rows.filter(({ stage }) => stage === 'intruder')) {
     onRow(await attackRow(row, intruder, context));
+  }
+  if (files.containers !== undefined) {
+    const wanted = rows.filter(({ stage }) => stage === 'container');
+    await containerRows({ intruder, files: files.containers, rows: wanted, onRow });
   }
   if (overlay !== undefined) return await intruder.ask('persist-plant', { args: persistArguments });
   const usrData = rows.find(({ id }) => id === 'usr-data');

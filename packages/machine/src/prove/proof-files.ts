@@ -9,6 +9,8 @@ import { appendSections, parsePe, readUkiSection, stripSignatures } from '@osgua
 import type { RootHash } from '@osguard/formats/verity';
 import type { Keyring, Signer } from '@osguard/keys';
 import { initKeys, loadKeyring, signIpePolicy, signPe, signRootHash } from '@osguard/keys';
+import type { ContainerFiles } from '../containers/container-volume.ts';
+import { writeContainerFiles } from '../containers/container-volume.ts';
 import { MachineError } from '../error.ts';
 import type { BootDisk } from './boot-images.ts';
 import { writeBootDisk, writeTamperedDisks } from './boot-images.ts';
@@ -30,6 +32,8 @@ export interface ProofFilesOptions {
   readonly folder: string;
   /** Whether the boots that only the full proof makes are wanted. */
   readonly full: boolean;
+  /** Whether containers are attacked: needs the private key of the role usr as well. */
+  readonly containers: boolean;
 }
 
 export interface TestVolume {
@@ -56,6 +60,8 @@ export interface ProofFiles {
   readonly unlocked: string;
   /** Boot disk: the root hash of /usr signed by a foreign key. */
   readonly foreignUsr: string;
+  /** Only when containers are attacked. */
+  readonly containers?: ContainerFiles;
 }
 
 export async function writeProofFiles(options: ProofFilesOptions): Promise<ProofFiles> {
@@ -89,6 +95,15 @@ export async function writeProofFiles(options: ProofFilesOptions): Promise<Proof
     volumes,
     policies: await policies(boot, await foreign.signer('boot')),
     commandLine: parts.commandLine,
+    ...(options.containers && {
+      containers: await writeContainerFiles({
+        layers,
+        usr: await keyring.signer('usr'),
+        foreign: await foreign.signer('layers'),
+        tree: options.intruderTree,
+        folder,
+      }),
+    }),
     ...(full
       ? await fullFiles({ uki, parts, options, volume, signature, foreign, bootable })
       : { unprotected: { kernel: '', initrd: '', commandLine: '' }, unlocked: '', foreignUsr: '' }),

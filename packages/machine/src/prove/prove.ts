@@ -8,6 +8,7 @@ import { step } from '@osguard/events';
 import type { ReleaseFolder } from '@osguard/image';
 import { openFileSource } from '@osguard/image';
 import type { Keyring } from '@osguard/keys';
+import { readHostConfiguration } from '../attest-demo/host-configuration.ts';
 import { MachineError } from '../error.ts';
 import type { Tools } from '../tools/open.ts';
 import { openTools } from '../tools/open.ts';
@@ -65,7 +66,8 @@ export interface ProofEnvironment {
 export async function prove(options: ProveOptions): Promise<ProofReport> {
   const { release, keyring, sink, signal, onRow = () => undefined, consoles } = options;
   const started = performance.now();
-  const rows = selectRows(options);
+  const containers = enforcesLayers(release);
+  const rows = selectRows(options, containers);
   const tools = await openTools({ sets: ['run', 'intruder'], sink, ...(signal !== undefined && { signal }) });
   const environment = {
     accelerator: (await chooseAccelerator(tools)).accelerator,
@@ -89,6 +91,7 @@ export async function prove(options: ProveOptions): Promise<ProofReport> {
         intruderTree: intruderTree(tools),
         folder,
         full,
+        containers: rows.some(({ stage }) => stage === 'container'),
       }),
     );
     const variables = join(folder, 'variables.fd');
@@ -131,6 +134,10 @@ export async function prove(options: ProveOptions): Promise<ProofReport> {
   }
 }
 
+function enforcesLayers(release: ReleaseFolder): boolean {
+  return readHostConfiguration(release)?.layers?.mode === 'enforce';
+}
+
 function intruderTree(tools: Tools): string {
   const origin = tools.origins.get('intruder');
   if (origin?.from === 'tree') return join(origin.tree.path, 'root');
@@ -145,12 +152,20 @@ function lanes(memoryMiB: number): 1 | 2 {
   return availableParallelism() >= 2 && enough ? 2 : 1;
 }
 
-function selectRows({ short, only }: ProveOptions): readonly AttackRow[] {
+/** What attacks containers is left out where any container may run. */
+function selectRows({ short, only }: ProveOptions, containers: boolean): readonly AttackRow[] {
   const unknown = only?.find((id) => !attackRows.some((row) => row.id === id));
   if (unknown !== undefined) {
     throw new MachineError('bad-option', `there is no attack ${unknown}`, {
       hint: `attacks: ${attackRows.map(({ id }) => id).join(', ')}`,
     });
   }
-  return attackRows.filter((row) => (!short || row.short) && (only === undefined || only.includes(row.id)));
+  const chosen = attackRows.filter(
+    (row) => (!short || row.short) && (only === undefined || only.includes(row.id)),
+  );
+  const possible = chosen.filter(({ stage }) => containers || stage !== 'container');
+  if (possible.length > 0 || chosen.length === 0) return possible;
+  throw new MachineError('bad-option', 'containers of this release need no signature', {
+    hint: 'build it with layers: {mode: enforce}',
+  });
 }

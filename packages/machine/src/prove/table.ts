@@ -7,6 +7,8 @@ export type Stage =
   | 'firmware'
   /** The one enforcing boot, with the intruder inside. */
   | 'intruder'
+  /** In the same boot: images offered to containerd, and an intruder inside a container. */
+  | 'container'
   /** The hypervisor hands something in. */
   | 'hypervisor'
   /** The intruder leaves things behind and the machine reboots. */
@@ -70,6 +72,17 @@ export const attackRows: readonly AttackRow[] = [
   row('verity-unsigned', 'intruder', true, 'a dm-verity volume without signature runs nothing'),
   row('verity-foreign', 'intruder', true, 'a dm-verity volume signed by another key is not opened'),
   row('verity-swapped', 'intruder', true, 'a right signature opens only the volume it was made for'),
+  row('layer-unsigned', 'container', true, 'a layer nobody signed gives no container'),
+  row('layer-foreign', 'container', false, 'a layer signed by another key gives no container'),
+  row('layer-swapped-signature', 'container', false, 'a signature opens only the layer it was made for'),
+  row('signature-of-other-role', 'container', false, 'the key that signs /usr signs no layers'),
+  row('layer-tampered-blob', 'container', false, 'a published layer that was changed gives no container'),
+  row('layer-tampered-stored', 'container', true, 'dm-verity: one changed bit of a stored layer is not read'),
+  row('container-drop-exec', 'container', true, 'IPE: a program dropped into a container does not run'),
+  row('container-memfd', 'container', true, 'IPE: nor one that exists only in its memory'),
+  row('container-preload', 'container', true, 'IPE: nor an unsigned library in its signed programs'),
+  row('container-mount-exec', 'container', true, 'IPE: nor anything on what is mounted into it'),
+  row('container-escape-write-usr', 'container', false, 'a privileged container cannot write to /usr'),
   row('usr-data', 'last', true, 'dm-verity: one changed byte of /usr stops the machine'),
   row('usr-tree', 'offline', false, 'dm-verity: one changed byte of the hash tree stops the machine'),
   row('usr-foreign-key', 'offline', false, 'a root hash signed by another key does not boot'),
