@@ -4,7 +4,7 @@
  */
 
 import { FormatError } from '@osguard/formats/bytes';
-import { parseSignedData, verifyRootHashSignature } from '@osguard/formats/cms';
+import { allSignersGood, parseSignedData, verifyRootHashSignature } from '@osguard/formats/cms';
 import type { Certificate } from '@osguard/formats/x509';
 import { isNamed } from '@osguard/layers';
 import { SnapshotterError } from './error.ts';
@@ -21,7 +21,11 @@ export interface CertificateAuthorityOptions {
   readonly revocations: Revocations;
 }
 
-/** Judges by the certificate a signature names; whether the signature is good, the kernel says. */
+/**
+ * Judges by the certificate a signature names, with the key of that certificate. The name alone would not do: the kernel
+ * also follows certificates inside the message, so whoever holds another key it trusts, a revoked one for instance, could
+ * put in a certificate of his own with the name and number of a good signer.
+ */
 export class CertificateLayerAuthority implements LayerAuthority {
   readonly #options: CertificateAuthorityOptions;
 
@@ -41,6 +45,12 @@ export class CertificateLayerAuthority implements LayerAuthority {
     }
     if (signature === undefined) return;
     const signer = signerOf(signature, signers);
+    if (!isGood(signature, rootHash, signer)) {
+      throw new SnapshotterError(
+        'layer-refused',
+        `the signature of ${rootHash} does not verify with the key of ${signer.subjectText}, whom it names`,
+      );
+    }
     const why = revocations.signer(signer.fingerprint);
     if (why === undefined) return;
     throw new SnapshotterError(
@@ -54,8 +64,6 @@ export class CertificateLayerAuthority implements LayerAuthority {
 function signerOf(signature: Uint8Array, signers: readonly Certificate[]): Certificate {
   let info;
   try {
-    // Detached, over plain data: what the kernel takes.
-    verifyRootHashSignature(signature, '0'.repeat(64), { trusted: [] });
     const message = parseSignedData(signature);
     if (message.signers.length === 1) [info] = message.signers;
   } catch (cause) {
@@ -75,4 +83,14 @@ function signerOf(signature: Uint8Array, signers: readonly Certificate[]): Certi
       .map(({ subjectText }) => subjectText)
       .join(', ')}`,
   );
+}
+
+/** Detached, over plain data, as the kernel takes it. */
+function isGood(signature: Uint8Array, rootHash: string, signer: Certificate): boolean {
+  try {
+    return allSignersGood(verifyRootHashSignature(signature, rootHash, { trusted: [signer] }));
+  } catch (cause) {
+    if (cause instanceof FormatError) return false;
+    throw cause;
+  }
 }

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
+import { generateKeyPairSync, sign } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { planSignedData, rootHashContent } from '@osguard/formats/cms';
 import { encodeLayerRevocations, layerRevocationsType } from '@osguard/formats/layer';
 import type { LayerRevocations } from '@osguard/formats/layer';
+import type { Certificate } from '@osguard/formats/x509';
+import { parseCertificate, planCertificate } from '@osguard/formats/x509';
 import type { Keyring } from '@osguard/keys';
 import { initKeys, loadKeyring, signDsse, signRootHash } from '@osguard/keys';
 import { scratch } from '@osguard/testkit';
@@ -77,4 +81,52 @@ void test('only a certificate for layers counts, and only what was not revoked',
   writeFileSync(source, 'rubbish');
   accepts(good);
   assert.match(log.at(-1) ?? '', /is not taken/);
+});
+
+/** Signed by a thief's own key, with his certificate inside that carries the name and number of `victim`. */
+function disguised(victim: Certificate): Uint8Array {
+  const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const plan = planCertificate({
+    commonName: 'thief',
+    serial: victim.serial,
+    notBefore: victim.notBefore,
+    notAfter: victim.notAfter,
+    publicKey: publicKey.export({ format: 'der', type: 'spki' }),
+    keyKind: 'rsa',
+    digestAlgorithm: 'sha256',
+    issuer: { name: victim.issuer, keyKind: 'rsa' },
+    extensions: [],
+  });
+  // Whoever the kernel trusts signs the certificate; who that is makes no difference here.
+  const certificate = parseCertificate(plan.finish(sign('sha256', plan.toSign, privateKey)));
+  const message = planSignedData({
+    signer: certificate,
+    digestAlgorithm: 'sha256',
+    content: { kind: 'detached', bytes: rootHashContent(rootHash) },
+    signedAttributes: false,
+    certificates: [certificate],
+    envelope: 'content-info',
+  });
+  return message.finish(sign('sha256', message.toSign, privateKey));
+}
+
+void test('a signer is known by the key, not by the name in the message', async () => {
+  using dir = scratch('authority');
+  const own = await keys(dir.file('own'), 'own');
+  const signers = [own.certificate('layers')];
+  const release = own.certificate('release');
+  const revocations = new Revocations({
+    release,
+    sources: [],
+    kept: dir.file('kept'),
+    log: () => undefined,
+  });
+  const authority = new CertificateLayerAuthority({ signers, revocations });
+  const good = await signRootHash(await own.signer('layers'), rootHash);
+  authority.assertAccepted(rootHash, good);
+  assert.throws(
+    () => authority.assertAccepted(rootHash, disguised(own.certificate('layers'))),
+    /does not verify/,
+  );
+  assert.throws(() => authority.assertAccepted('cd'.repeat(32), good), /does not verify/);
 });
