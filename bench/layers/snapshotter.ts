@@ -60,8 +60,6 @@ async function openRig(bench: Bench): Promise<Rig> {
   const keys = join(folder, 'keys');
   await initKeys(keys, { roles: ['layers', 'release'], rsaBits: { layers: 2048 } });
   const opened = await openImage(`oci:${layout}:app`);
-  const body = (seed: number, size: number): Uint8Array =>
-    Uint8Array.from({ length: size }, (_, index) => (index * seed * 31 + (index >> 8) * seed) & 0xff);
   await makeImage(opened.store, {
     tag: 'app',
     layers: [
@@ -90,6 +88,11 @@ async function openRig(bench: Bench): Promise<Rig> {
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Bytes that compress a little and never repeat a block. */
+function body(seed: number, size: number): Uint8Array {
+  return Uint8Array.from({ length: size }, (_, index) => (index * seed * 31 + (index >> 8) * seed) & 0xff);
 }
 
 async function serveContent(socket: string): Promise<{ close(): void }> {
