@@ -3,7 +3,8 @@
  * /var by hand; only the signature of the role release makes it count, and never a lower version than before.
  */
 
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, statSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { FormatError } from '@osguard/formats/bytes';
 import type { DsseKey } from '@osguard/formats/dsse';
 import { certificateDsseKey, parseDsse, verifyDsse } from '@osguard/formats/dsse';
@@ -55,28 +56,31 @@ export class Revocations {
   refresh(): void {
     const { kept, sources, log } = this.#options;
     for (const path of [kept, ...sources]) {
-      const bytes = this.#readChanged(path);
-      if (bytes === undefined) continue;
+      const changed = this.#readChanged(path);
+      if (changed === undefined) continue;
       try {
-        this.#take(bytes, path);
+        this.#take(changed.bytes, path);
       } catch (error) {
         if (!(error instanceof FormatError)) throw error;
         log(`the list of revoked layers in ${path} is not taken: ${error.message}`);
       }
+      // Not before: a list that could not be read or kept is looked at again, not forgotten.
+      this.#seen.set(path, changed.mark);
     }
   }
 
-  #readChanged(path: string): Uint8Array | undefined {
+  /** Undefined when the file is not there, or is the one that was looked at before. */
+  #readChanged(path: string): { readonly bytes: Uint8Array; readonly mark: string } | undefined {
     try {
       const { mtimeMs, size, ino } = statSync(path);
       const mark = `${mtimeMs} ${size} ${ino}`;
       if (this.#seen.get(path) === mark) return undefined;
-      this.#seen.set(path, mark);
       if (size > largestRevocations) {
+        this.#seen.set(path, mark);
         this.#options.log(`the list of revoked layers in ${path} is not taken: ${size} bytes`);
         return undefined;
       }
-      return readFileSync(path);
+      return { bytes: readFileSync(path), mark };
     } catch (error) {
       if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
       throw error;
@@ -98,6 +102,8 @@ export class Revocations {
       return;
     }
     if (list.version === this.version) return;
+    // First, so that a list which cannot be kept does not count as taken.
+    if (path !== kept) keep(kept, bytes);
     this.#list = list;
     this.#rootHashes = new Map(list.rootHashes.map(({ rootHash, reason }) => [rootHash, reason]));
     this.#signers = new Map(list.signers.map(({ fingerprint, reason }) => [fingerprint, reason]));
@@ -105,7 +111,6 @@ export class Revocations {
     log(
       `revoked layers, version ${list.version}: ${rootHashes.length} root hashes, ${signers.length} signers`,
     );
-    if (path !== kept) keep(kept, bytes);
   }
 }
 
@@ -113,10 +118,16 @@ function keep(path: string, bytes: Uint8Array): void {
   const aside = `${path}.new`;
   const fd = openSync(aside, 'w', 0o600);
   try {
-    writeSync(fd, bytes);
+    writeFileSync(fd, bytes);
     fsyncSync(fd);
   } finally {
     closeSync(fd);
   }
   renameSync(aside, path);
+  const folder = openSync(dirname(path), 'r');
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
 }

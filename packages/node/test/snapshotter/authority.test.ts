@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync, sign } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { planSignedData, rootHashContent } from '@osguard/formats/cms';
 import { encodeLayerRevocations, layerRevocationsType } from '@osguard/formats/layer';
@@ -129,4 +129,28 @@ void test('a signer is known by the key, not by the name in the message', async 
     /does not verify/,
   );
   assert.throws(() => authority.assertAccepted('cd'.repeat(32), good), /does not verify/);
+});
+
+void test('a list of revoked layers that cannot be read or kept is not passed over', async () => {
+  using dir = scratch('revocations');
+  const own = await keys(dir.file('own'), 'own');
+  const source = dir.file('list');
+  const kept = dir.file('kept');
+  const release = own.certificate('release');
+  const revocations = new Revocations({ release, sources: [source], kept, log: () => undefined });
+  const refresh = (): void => revocations.refresh();
+  mkdirSync(source);
+  assert.throws(refresh, /EISDIR/);
+  assert.throws(refresh, /EISDIR/, 'nor the second time');
+  rmdirSync(source);
+
+  const bytes = await list(own, { version: 3, rootHashes: [{ rootHash, reason: 'x' }] });
+  writeFileSync(source, bytes);
+  mkdirSync(`${kept}.new`);
+  assert.throws(refresh, /EISDIR/);
+  assert.throws(refresh, /EISDIR/);
+  rmdirSync(`${kept}.new`);
+  refresh();
+  assert.equal(revocations.rootHash(rootHash), 'x');
+  assert.deepEqual(new Uint8Array(readFileSync(kept)), new Uint8Array(bytes));
 });
