@@ -32,7 +32,8 @@ suite('ELF', () => {
       const elf = parseElf(sourceOf(readFileSync(path)));
       const segments = say('-lW', path);
       assert.equal(elf.interpreter, /interpreter: (.+)\]/.exec(segments)?.[1]);
-      assert.equal(elf.executableStack, /GNU_STACK .* RWE /.test(segments));
+      const stack = /GNU_STACK .* (RWE|RW) /.exec(segments)?.[1];
+      assert.equal(elf.stack, stack === undefined ? 'unmarked' : stack === 'RWE' ? 'executable' : 'plain');
       const dynamic = say('-dW', path);
       assert.deepEqual(
         elf.needed,

@@ -98,6 +98,9 @@ suite('layers check', { skip: onAmd64 }, () => {
   test('marks of layout: executable stack, writable text, the wrong architecture', async () => {
     const stack = withFlags('/bin/true', { type: 0x6474e551, flags: 7 });
     const text = withFlags('/bin/true', { type: 1, flags: 7 });
+    // A library of this machine whose mark was made something else.
+    const unmarked = readFileSync(realpathSync(`${library}/libpcre2-8.so.0`));
+    unmarked.writeUInt32LE(0x6474e5ff, unmarked.indexOf(Buffer.from('51e57464', 'hex')));
     const arm = readFileSync('/bin/true');
     arm.writeUInt16LE(183, 18);
     const files = [
@@ -105,10 +108,13 @@ suite('layers check', { skip: onAmd64 }, () => {
       { path: 'a/stack', body: stack, mode: 0o755 },
       { path: 'a/text', body: text, mode: 0o755 },
       { path: 'a/arm', body: arm, mode: 0o755 },
+      { path: 'a/unmarked.so', body: unmarked },
     ];
     assert.deepEqual(brief((await check([files])).findings), [
       'refused executable-stack /a/stack',
       'refused writable-text /a/text',
+      'refused executable-stack /a/unmarked.so',
+      'limited jit-pcre /a/unmarked.so',
       'note foreign-architecture /a/arm',
     ]);
   });

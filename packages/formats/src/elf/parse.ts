@@ -13,8 +13,8 @@ export interface ElfFile extends ElfDynamic {
   readonly machine: number;
   /** Path of the dynamic linker; undefined for static programs and libraries. */
   readonly interpreter: string | undefined;
-  /** Asks for a stack that can be executed (PT_GNU_STACK with X). */
-  readonly executableStack: boolean;
+  /** Whether PT_GNU_STACK asks for a stack that can be executed; `unmarked` when there is none. */
+  readonly stack: 'plain' | 'executable' | 'unmarked';
   /** A segment that is both writable and executable. */
   readonly writableText: boolean;
 }
@@ -48,7 +48,8 @@ export function parseElf(source: ByteSource): ElfFile {
       source,
       segments.find(({ type }) => type === segmentType.interpreter),
     ),
-    executableStack: stack !== undefined && (stack.flags & segmentFlag.execute) !== 0,
+    stack:
+      stack === undefined ? 'unmarked' : (stack.flags & segmentFlag.execute) === 0 ? 'plain' : 'executable',
     writableText: segments.some(({ type, flags }) => type === segmentType.load && (flags & both) === both),
     ...parseDynamic(source, { header, segments }),
   };

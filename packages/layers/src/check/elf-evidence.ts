@@ -1,7 +1,7 @@
 /** What one ELF file says about itself. */
 
 import { FormatError, sourceOf } from '@osguard/formats/bytes';
-import { parseElf } from '@osguard/formats/elf';
+import { elfMachines, parseElf } from '@osguard/formats/elf';
 import type { ElfFile } from '@osguard/formats/elf';
 import type { Finding } from './finding.ts';
 import { runtimes } from './runtimes.ts';
@@ -35,11 +35,12 @@ export function examineElf(bytes: Uint8Array, name: string): ElfFacts | undefine
 
 function layoutEvidence(elf: ElfFile): readonly Evidence[] {
   const found: Evidence[] = [];
-  if (elf.executableStack) {
+  const stack = executableStack(elf);
+  if (stack !== undefined) {
     found.push({
       id: 'executable-stack',
       level: 'refused',
-      evidence: 'PT_GNU_STACK is RWE',
+      evidence: stack,
       why: 'a stack that can be executed is anonymous executable memory; a library that wants one does not load',
       mend: 'build it with -Wl,-z,noexecstack, or clear the mark (patchelf --clear-execstack) when it needs none',
     });
@@ -65,6 +66,16 @@ function layoutEvidence(elf: ElfFile): readonly Evidence[] {
   return found;
 }
 
+/** Without a mark, x86 has to assume the worst: the kernel for 32-bit programs, glibc for libraries. */
+function executableStack({ stack, machine, interpreter, kind, needed, soname }: ElfFile): string | undefined {
+  if (stack === 'executable') return 'PT_GNU_STACK is RWE';
+  if (stack === 'plain') return undefined;
+  const isLibrary =
+    kind === 'shared' && interpreter === undefined && (soname !== undefined || needed.length > 0);
+  const assumed = machine === elfMachines.get('386') || (machine === elfMachines.get('amd64') && isLibrary);
+  return assumed ? 'no PT_GNU_STACK' : undefined;
+}
+
 function runtimeEvidence(
   elf: ElfFile,
   { bytes, name }: { readonly bytes: Uint8Array; readonly name: string },
@@ -82,7 +93,7 @@ function runtimeEvidence(
 }
 
 function seenOf(
-  { sonames, exports = [], imports = [], texts = [] }: Runtime,
+  { sonames, exports = [], imports = [], together = [], texts = [] }: Runtime,
   {
     elf,
     names,
@@ -95,6 +106,8 @@ function seenOf(
   if (exported !== undefined) return `exports ${exported}`;
   const imported = imports.find((each) => elf.imports.has(each));
   if (imported !== undefined) return `imports ${imported}`;
+  const pair = together.find((wanted) => wanted.every((each) => elf.imports.has(each)));
+  if (pair !== undefined) return `imports ${pair.join(' and ')}`;
   const text = texts.find((each) => buffer.includes(each, 0, 'latin1'));
   return text === undefined ? undefined : `contains ${JSON.stringify(text)}`;
 }

@@ -30,6 +30,7 @@ export type FindingId =
   | 'text-relocations'
   | 'writable-text'
   | 'memfd-clone'
+  | 'memfd-exec'
   | 'self-extracting'
   | 'foreign-architecture'
   | 'interpreter-missing'

@@ -17,6 +17,8 @@ export interface Runtime {
   readonly exports?: readonly string[];
   /** One of these is imported: the file uses a library that has the runtime in it. */
   readonly imports?: readonly string[];
+  /** All names of one of these lists are imported. */
+  readonly together?: readonly (readonly string[])[];
   /** Latin-1 text somewhere in the file. */
   readonly texts?: readonly string[];
   /** Text that says it is a variant without the JIT. */
@@ -167,6 +169,16 @@ export const runtimes: readonly Runtime[] = [
     texts: ['runc:[1:CHILD]'],
     why: 'it executes a copy of itself in memory (memfd), which is no signed file',
     mend: 'use crun, which does not need to inside containers of this host',
+  },
+  {
+    id: 'memfd-exec',
+    level: 'note',
+    together: [
+      ['memfd_create', 'fexecve'],
+      ['memfd_create', 'execveat'],
+    ],
+    why: 'it has what it takes to execute a file in memory, and that would be refused; it may use each for something else',
+    mend: 'find out whether it does; what it executes has to be a file of the image',
   },
   {
     id: 'self-extracting',
