@@ -42,7 +42,7 @@ const longestPause = 24 * 60 * 60_000;
 
 export class LayerStore {
   readonly #options: LayerStoreOptions;
-  readonly #busy = new Map<number, Promise<unknown>>();
+  readonly #busy = new Map<string, Promise<unknown>>();
 
   constructor(options: LayerStoreOptions) {
     this.#options = options;
@@ -78,84 +78,87 @@ export class LayerStore {
 
   /**
    * Takes an image in and has the kernel open it. Afterwards it is one of the store's layers, or nothing is left of it.
-   * @throws SnapshotterError `layer-unsigned`, `layer-refused`, `layer-mismatch`.
+   * @throws SnapshotterError `layer-unsigned`, `layer-refused`, `layer-mismatch`, `layer-revoked`.
    */
-  async add(incoming: IncomingLayer): Promise<Layer> {
-    const { metadata, volumes, authority, audit, log } = this.#options;
-    const known = metadata.layers().find((layer) => layer.rootHash === incoming.rootHash);
-    if (known !== undefined && (await this.#opens(known))) {
-      await rm(incoming.image, { force: true });
-      return known;
-    }
-    const { signatures } = incoming;
-    if (signatures.length === 0 && !audit) {
-      throw new SnapshotterError('layer-unsigned', `layer ${incoming.diffId} has no signature`);
-    }
-    const record = {
-      rootHash: incoming.rootHash,
-      diffId: incoming.diffId,
-      size: incoming.size,
-      hashOffset: incoming.hashOffset,
-    };
-    await this.#place(incoming);
-    let refusal: unknown;
-    for (const signature of signatures.length === 0 ? [undefined] : signatures) {
-      try {
-        authority.assertAccepted(incoming.rootHash, signature);
-      } catch (error) {
-        refusal = error;
-        continue;
-      }
-      await this.#placeSignature(incoming.rootHash, signature);
-      const layer = metadata.addLayer({ ...record, signed: signature !== undefined });
-      try {
-        await this.#exclusive(layer.id, () => volumes.open(layer, this.#filesOf(layer)));
-        if (!layer.signed) log(`layer ${layer.diffId} is NOT signed; mounted because layers.mode is audit`);
-        return layer;
-      } catch (error) {
-        refusal = error;
-        metadata.forgetLayer(layer.id);
-      }
-    }
-    await rm(this.#folderOf(incoming.rootHash), { recursive: true, force: true });
-    throw refusal;
+  add(incoming: IncomingLayer): Promise<Layer> {
+    return this.#exclusive(incoming.rootHash, () => this.#add(incoming));
+  }
+
+  /**
+   * From now on the snapshot stands on the layer, and nobody closes it.
+   * @returns false when the layer has gone since it was added: another snapshot was the last that stood on it.
+   */
+  attach({ rootHash }: Layer, snapshotId: number): Promise<boolean> {
+    const { metadata } = this.#options;
+    return this.#exclusive(rootHash, async () => {
+      const layer = metadata.findLayer(rootHash);
+      if (layer === undefined) return false;
+      await this.#open(layer);
+      metadata.setLayer(snapshotId, layer.id);
+      return true;
+    });
   }
 
   /** Mounts the layer unless it is. @returns its folder. @throws SnapshotterError, also when it was revoked since. */
   open(layer: Layer): Promise<string> {
-    const { volumes, authority } = this.#options;
-    return this.#exclusive(layer.id, async () => {
-      const files = this.#filesOf(layer);
-      const { signature } = files;
-      authority.assertAccepted(
-        layer.rootHash,
-        signature === undefined ? undefined : await readFile(signature),
-      );
-      return volumes.open(layer, files);
-    });
+    return this.#exclusive(layer.rootHash, () => this.#open(layer));
   }
 
   /** Unmounts and deletes layers on which no snapshot stands. One still in use stays for the next time. */
   async collect(): Promise<void> {
-    const { metadata, volumes, log } = this.#options;
-    for (const layer of metadata.unusedLayers()) {
-      await this.#exclusive(layer.id, async () => {
-        try {
-          await volumes.close(layer.id);
-        } catch (error) {
-          log(`layer ${layer.diffId} stays: ${error instanceof Error ? error.message : String(error)}`);
-          return;
-        }
-        if (metadata.forgetLayer(layer.id)) {
-          await rm(this.#folderOf(layer.rootHash), { recursive: true, force: true });
-        }
-      });
+    for (const layer of this.#options.metadata.unusedLayers()) {
+      await this.#exclusive(layer.rootHash, () => this.#drop(layer));
     }
   }
 
-  async #opens(layer: Layer): Promise<boolean> {
+  async #add(incoming: IncomingLayer): Promise<Layer> {
+    const { metadata, audit } = this.#options;
+    const { image, rootHash, diffId, size, hashOffset, signatures } = incoming;
+    const known = metadata.findLayer(rootHash);
+    if (known !== undefined && (await this.#stillOpens(known))) {
+      await rm(image, { force: true });
+      return known;
+    }
+    if (signatures.length === 0 && !audit) {
+      throw new SnapshotterError('layer-unsigned', `layer ${diffId} has no signature`);
+    }
+    await this.#place(incoming);
+    let refusal: unknown;
+    for (const signature of signatures.length === 0 ? [undefined] : signatures) {
+      try {
+        return await this.#tryLayer({ rootHash, diffId, size, hashOffset }, signature);
+      } catch (error) {
+        refusal = error;
+      }
+    }
+    const left = metadata.findLayer(rootHash);
+    if (left === undefined || metadata.forgetLayer(left.id)) {
+      await rm(this.#folderOf(rootHash), { recursive: true, force: true });
+    }
+    throw refusal;
+  }
+
+  async #tryLayer(record: Omit<Layer, 'id' | 'signed'>, signature: Uint8Array | undefined): Promise<Layer> {
+    const { metadata, authority, log } = this.#options;
+    authority.assertAccepted(record.rootHash, signature);
+    await this.#placeSignature(record.rootHash, signature);
+    const layer = metadata.addLayer({ ...record, signed: signature !== undefined });
+    await this.#open(layer);
+    if (!layer.signed) log(`layer ${layer.diffId} is NOT signed; mounted because layers.mode is audit`);
+    return layer;
+  }
+
+  async #open(layer: Layer): Promise<string> {
+    const { volumes, authority } = this.#options;
+    const files = this.#filesOf(layer);
+    const signature = files.signature === undefined ? undefined : await readFile(files.signature);
+    authority.assertAccepted(layer.rootHash, signature);
+    return volumes.open(layer, files);
+  }
+
+  async #stillOpens(layer: Layer): Promise<boolean> {
     try {
-      await this.open(layer);
+      await this.#open(layer);
       return true;
     } catch (error) {
       this.#options.log(
@@ -163,6 +166,20 @@ export class LayerStore {
       );
       return false;
     }
+  }
+
+  async #drop(layer: Layer): Promise<void> {
+    const { metadata, volumes, log } = this.#options;
+    // A snapshot may have come to stand on it while this waited.
+    if (!metadata.unusedLayers().some(({ id }) => id === layer.id)) return;
+    try {
+      await volumes.close(layer.id);
+    } catch (error) {
+      log(`layer ${layer.diffId} stays: ${error instanceof Error ? error.message : String(error)}`);
+      return;
+    }
+    metadata.forgetLayer(layer.id);
+    await rm(this.#folderOf(layer.rootHash), { recursive: true, force: true });
   }
 
   #folderOf(rootHash: string): string {
@@ -202,15 +219,15 @@ export class LayerStore {
   }
 
   /** One after the other for each layer; different layers at once. */
-  async #exclusive<T>(id: number, work: () => Promise<T>): Promise<T> {
-    const before = this.#busy.get(id) ?? Promise.resolve();
+  async #exclusive<T>(rootHash: string, work: () => Promise<T>): Promise<T> {
+    const before = this.#busy.get(rootHash) ?? Promise.resolve();
     const next = before.then(work, work);
     const settled = next.catch(() => undefined);
-    this.#busy.set(id, settled);
+    this.#busy.set(rootHash, settled);
     try {
       return await next;
     } finally {
-      if (this.#busy.get(id) === settled) this.#busy.delete(id);
+      if (this.#busy.get(rootHash) === settled) this.#busy.delete(rootHash);
     }
   }
 }

@@ -38,6 +38,8 @@ const select = `
          l.id AS layer_id, l.root_hash, l.diff_id, l.size, l.hash_offset, l.signed
   FROM snapshots s LEFT JOIN layers l ON l.id = s.layer`;
 
+const selectLayer = 'SELECT id AS layer_id, root_hash, diff_id, size, hash_offset, signed FROM layers';
+
 type Row = Readonly<Record<string, SQLOutputValue>>;
 
 export interface NewSnapshot {
@@ -108,12 +110,13 @@ export class Metadata implements Disposable {
     return this.get(key);
   }
 
-  setLayer(snapshotId: number, layerId: number): void {
-    this.#prepare('UPDATE snapshots SET layer = ? WHERE id = ? AND kind = ?').run(
-      layerId,
-      snapshotId,
-      kinds.active,
-    );
+  /** False when the layer or the snapshot has gone meanwhile. */
+  setLayer(snapshotId: number, layerId: number): boolean {
+    const { changes } = this.#prepare(
+      `UPDATE snapshots SET layer = ?1 WHERE id = ?2 AND kind = ?3
+       AND EXISTS (SELECT id FROM layers WHERE id = ?1)`,
+    ).run(layerId, snapshotId, kinds.active);
+    return changes === 1;
   }
 
   /** The active snapshot becomes a committed one under its new name. @throws SnapshotterError `already-exists`. */
@@ -148,9 +151,12 @@ export class Metadata implements Disposable {
   }
 
   layers(): readonly Layer[] {
-    return this.#prepare('SELECT id AS layer_id, root_hash, diff_id, size, hash_offset, signed FROM layers')
-      .all()
-      .map(layerOf);
+    return this.#prepare(selectLayer).all().map(layerOf);
+  }
+
+  findLayer(rootHash: string): Layer | undefined {
+    const row = this.#prepare(`${selectLayer} WHERE root_hash = ?`).get(rootHash);
+    return row === undefined ? undefined : layerOf(row);
   }
 
   /** The layer of this root hash, made when it is new. */
@@ -161,17 +167,15 @@ export class Metadata implements Disposable {
          diff_id = excluded.diff_id, size = excluded.size, hash_offset = excluded.hash_offset,
          signed = excluded.signed`,
     ).run(layer.rootHash, layer.diffId, layer.size, layer.hashOffset, layer.signed ? 1 : 0);
-    const row = this.#prepare(
-      'SELECT id AS layer_id, root_hash, diff_id, size, hash_offset, signed FROM layers WHERE root_hash = ?',
-    ).get(layer.rootHash);
-    if (row === undefined) throw new Error('the layer just written is not there');
-    return layerOf(row);
+    const added = this.findLayer(layer.rootHash);
+    if (added === undefined) throw new Error('the layer just written is not there');
+    return added;
   }
 
   /** Layers on which no snapshot stands any more. */
   unusedLayers(): readonly Layer[] {
     return this.#prepare(
-      `SELECT id AS layer_id, root_hash, diff_id, size, hash_offset, signed FROM layers
+      `${selectLayer}
        WHERE id NOT IN (SELECT layer FROM snapshots WHERE layer IS NOT NULL)`,
     )
       .all()
@@ -220,9 +224,14 @@ function snapshotOf(row: Row): Snapshot {
 }
 
 function layerOf(row: Row): Layer {
+  const rootHash = String(row['root_hash']);
+  // It becomes the name of a folder.
+  if (!/^[0-9a-f]{64}$/.test(rootHash)) {
+    throw new SnapshotterError('precondition', `the store has a layer without root hash`);
+  }
   return {
     id: Number(row['layer_id']),
-    rootHash: String(row['root_hash']),
+    rootHash,
     diffId: String(row['diff_id']),
     size: Number(row['size']),
     hashOffset: Number(row['hash_offset']),

@@ -3,7 +3,7 @@
  * such a layer; a container's own snapshot is a writable folder above them, from which nothing executes.
  */
 
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { chmod, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { chainId, chainIdOf } from './chain-id.ts';
 import { SnapshotterError } from './error.ts';
@@ -140,7 +140,9 @@ export class Snapshots {
       const folder = this.#folderOf(snapshot);
       await rm(folder, { recursive: true, force: true });
       await mkdir(folder, { mode: 0o711 });
-      await mkdir(join(folder, 'fs'), { mode: 0o755 });
+      await mkdir(join(folder, 'fs'));
+      // The root folder of the container: whoever it runs as has to get through, whatever the umask here.
+      await chmod(join(folder, 'fs'), 0o755);
       if (kind === kinds.active) await mkdir(join(folder, 'work'), { mode: 0o711 });
       return await this.#mountsOf(snapshot);
     } catch (error) {

@@ -8,7 +8,6 @@ import { join } from 'node:path';
 import { SnapshotterError } from './error.ts';
 import type { LayerFinder, LayerRequest } from './find-layer.ts';
 import type { LayerStore } from './layer-store.ts';
-import type { Metadata } from './metadata.ts';
 import type { Layer } from './model.ts';
 import type { SnapshotMount, Snapshots } from './snapshots.ts';
 
@@ -22,10 +21,14 @@ export interface ApplyRequest {
 
 export interface UnpackerOptions {
   readonly snapshots: Snapshots;
-  readonly metadata: Metadata;
   readonly layers: LayerStore;
   readonly finder: LayerFinder;
 }
+
+const mostTries = 3;
+
+/** Images that share a layer come and go at the same time. */
+const mostTries = 16;
 
 export class Unpacker {
   readonly #options: UnpackerOptions;
@@ -40,14 +43,18 @@ export class Unpacker {
    * @throws SnapshotterError `not-implemented` when the mounts are another snapshotter's.
    */
   async apply(request: ApplyRequest): Promise<Layer> {
-    const { snapshots, metadata } = this.#options;
+    const { snapshots, layers } = this.#options;
     const snapshot = snapshots.unpackingInto(request.mounts);
     if (snapshot === undefined) {
       throw new SnapshotterError('not-implemented', 'these mounts belong to another snapshotter');
     }
-    const layer = await this.#obtain(request);
-    metadata.setLayer(snapshot.id, layer.id);
-    return layer;
+    for (let tries = 0; tries < mostTries; tries += 1) {
+      const layer = await this.#obtain(request);
+      if (metadata.setLayer(snapshot.id, layer.id)) return layer;
+      // Nobody stood on it yet when somebody cleaned up, or the snapshot itself was removed.
+      if (metadata.find(snapshot.key)?.id !== snapshot.id) break;
+    }
+    throw new SnapshotterError('precondition', `snapshot ${snapshot.key} went while it was unpacked`);
   }
 
   /** The same layer asked for twice at once is fetched once. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { Code, ConnectError } from '@connectrpc/connect';
 import { scratch } from '@osguard/testkit';
@@ -187,6 +188,22 @@ void test('a start removes what an earlier process left half done, and nothing e
   await rig.snapshots.prepare({ key: 'container', parent: named(base), labels: {} });
 });
 
+void test('images that share a layer come and go at the same time', async () => {
+  using dir = scratch('snapshotter');
+  await using rig = await startRig(dir.path);
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    while (next < 60) {
+      const name = `same-${(next += 1)}`;
+      await unpack(rig, 1, { name });
+      await rig.snapshots.remove({ key: name });
+    }
+  };
+  await Promise.all(Array.from({ length: 8 }, worker));
+  assert.equal(rig.volumes.mounted.size, 0);
+  assert.deepEqual(readdirSync(join(dir.path, 'layers')), ['incoming']);
+});
+
 void test('100 cycles, 8 at once, leave nothing behind', async () => {
   using dir = scratch('snapshotter');
   await using rig = await startRig(dir.path);
@@ -211,4 +228,59 @@ void test('chain IDs are those of the image specification', () => {
   assert.equal(chainId([diffId(1)]), diffId(1));
   assert.equal(chainIdOf(`k8s.io/12/${base}`), base);
   assert.equal(chainIdOf('container-1'), undefined);
+});
+
+void test('a database that calls a layer unsigned, or names no root hash, opens nothing', async () => {
+  using dir = scratch('snapshotter');
+  const change = (sql: string): void => {
+    const database = new DatabaseSync(join(dir.path, 'metadata.db'));
+    database.exec(sql);
+    database.close();
+  };
+  {
+    await using rig = await startRig(dir.path);
+    await unpack(rig, 1, { name: named(base) });
+  }
+  change('UPDATE layers SET signed = 0');
+  {
+    await using rig = await startRig(dir.path);
+    await refused(
+      rig.snapshots.prepare({ key: 'container', parent: named(base), labels: {} }),
+      Code.FailedPrecondition,
+      /has no signature/,
+    );
+    assert.equal(rig.volumes.opens, 0, 'the kernel was not even asked');
+  }
+  change("UPDATE layers SET root_hash = '../../precious'");
+  await assert.rejects(startRig(dir.path), /without root hash/);
+});
+
+void test('a layer that is cleaned up before anything stands on it is fetched again', async () => {
+  using dir = scratch('snapshotter');
+  await using rig = await startRig(dir.path);
+  const add = rig.layers.add.bind(rig.layers);
+  let hit = false;
+  rig.layers.add = async (incoming) => {
+    const layer = await add(incoming);
+    if (!hit) await rig.layers.collect();
+    hit = true;
+    return layer;
+  };
+  await unpack(rig, 1, { name: named(base) });
+  assert.equal(rig.finder.finds, 2);
+  assert.equal(rig.volumes.mounted.size, 1);
+});
+
+void test('everybody in a container gets through its root folder', async () => {
+  using dir = scratch('snapshotter');
+  await using rig = await startRig(dir.path);
+  await unpack(rig, 1, { name: named(base) });
+  const before = process.umask(0o077);
+  try {
+    const { mounts } = await rig.snapshots.prepare({ key: 'container', parent: named(base), labels: {} });
+    const upper = mounts[0]?.options.find((each) => each.startsWith('upperdir='))?.slice(9) ?? '';
+    assert.equal(statSync(upper).mode & 0o777, 0o755);
+  } finally {
+    process.umask(before);
+  }
 });
