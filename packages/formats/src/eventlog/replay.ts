@@ -32,7 +32,7 @@ export function replay(log: EventLog, bank: PcrBank): Map<number, string> {
     }
     const before = values.get(event.pcr);
     if (before === undefined) both.set(startValue(facts.size, event.pcr === 0 ? locality : 0));
-    else both.latin1Write(before, 0);
+    else both.write(before, 0, facts.size, 'latin1');
     both.set(digest, facts.size);
     values.set(event.pcr, latin1Digest(facts, both));
   }
@@ -66,7 +66,7 @@ export function digestOf(facts: BankFacts, bytes: Uint8Array): Uint8Array {
 /** As {@link digestOf}, one character a byte: much faster than a buffer for digests that are only compared. */
 export function latin1Digest(facts: BankFacts, bytes: Uint8Array): string {
   try {
-    return hash(facts.hash, bytes, 'latin1');
+    return hash(facts.hash, bytes, 'binary');
   } catch (cause) {
     throw new FormatError('unsupported', `no ${facts.hash} in this runtime`, { cause });
   }

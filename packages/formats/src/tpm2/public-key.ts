@@ -13,10 +13,16 @@ const rsaEncryption = '1.2.840.113549.1.1.1';
 const ecPublicKey = '1.2.840.10045.2.1';
 const curveOids: Readonly<Record<TpmCurve, string>> = { p256: '1.2.840.10045.3.1.7', p384: '1.3.132.0.34' };
 
-const eccAlgorithms: Readonly<Record<TpmCurve, Uint8Array>> = {
-  p256: derSequence(derOid(ecPublicKey), derOid(curveOids.p256)),
-  p384: derSequence(derOid(ecPublicKey), derOid(curveOids.p384)),
-};
+/** Everything before the coordinates, which always have the size of the curve. */
+const eccHeads: Readonly<Record<TpmCurve, Uint8Array>> = { p256: eccHead('p256'), p384: eccHead('p384') };
+
+function eccHead(curve: TpmCurve): Uint8Array {
+  const algorithm = derSequence(derOid(ecPublicKey), derOid(curveOids[curve]));
+  const coordinates = 2 * curveSizes[curve];
+  const point = new Uint8Array(1 + coordinates);
+  point[0] = 4;
+  return derSequence(algorithm, derBitString(point)).subarray(0, -coordinates);
+}
 
 /** SubjectPublicKeyInfo, DER. @throws FormatError (`malformed`) when the area holds no public key. */
 export function publicAreaSpki(area: TpmPublic): Uint8Array {
@@ -29,7 +35,7 @@ export function publicAreaSpki(area: TpmPublic): Uint8Array {
     return derSequence(derSequence(derOid(rsaEncryption), derNull()), derBitString(key));
   }
   if (area.type === 'ecc') {
-    return derSequence(eccAlgorithms[area.curve], derBitString(eccPoint(area)));
+    return Buffer.concat([eccHeads[area.curve], eccPoint(area).subarray(1)]);
   }
   throw new FormatError('malformed', 'a keyed hash object has no public key');
 }
