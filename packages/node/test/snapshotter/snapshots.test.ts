@@ -107,7 +107,6 @@ void test('a row changed on the disk does not put another layer under a containe
   await unpack(rig, 2, { name: named(chainId([diffId(2)])) });
   const [one, two] = rig.metadata.snapshots();
   assert.ok(one?.layer !== undefined && two?.layer !== undefined);
-  const { DatabaseSync } = await import('node:sqlite');
   using database = new DatabaseSync(join(folder, 'metadata.db'));
   database.prepare('UPDATE snapshots SET layer = ? WHERE id = ?').run(two.layer.id, one.id);
   await refused(
