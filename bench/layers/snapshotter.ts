@@ -1,6 +1,6 @@
 /** The snapshotter used hard: what stays behind after many cycles, and after it was killed at any moment of a pull. */
 
-import { fork } from 'node:child_process';
+import { execFileSync, fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -85,6 +85,7 @@ async function openRig(bench: Bench): Promise<Rig> {
     async [Symbol.asyncDispose]() {
       for (const service of running) await service.stop('SIGTERM');
       content.close();
+      for (const path of await mountsOf(folder)) execFileSync('umount', [path]);
       rmSync(folder, { recursive: true, force: true });
     },
   };
@@ -162,6 +163,11 @@ async function removeAll({ snapshots }: Service): Promise<void> {
     for (const key of rows) await snapshots.remove({ key }).catch(() => undefined);
   }
   await snapshots.cleanup({});
+}
+
+async function mountsOf(folder: string): Promise<readonly string[]> {
+  const mounts = join(folder, 'mounts');
+  return [...(await mountedFolders()).keys()].filter((path) => path.startsWith(mounts));
 }
 
 /** Mounts, loop devices of ours and files that nothing stands for any more. */

@@ -86,7 +86,7 @@ export class LayerStore {
 
   /**
    * From now on the snapshot stands on the layer, and nobody closes it.
-   * @returns false when the layer has gone since it was added: another snapshot was the last that stood on it.
+   * @returns false when the layer or the snapshot has gone meanwhile: another snapshot was the last that stood on it.
    */
   attach({ rootHash }: Layer, snapshotId: number): Promise<boolean> {
     const { metadata } = this.#options;
@@ -94,8 +94,7 @@ export class LayerStore {
       const layer = metadata.findLayer(rootHash);
       if (layer === undefined) return false;
       await this.#open(layer);
-      metadata.setLayer(snapshotId, layer.id);
-      return true;
+      return metadata.setLayer(snapshotId, layer.id);
     });
   }
 
@@ -149,7 +148,11 @@ export class LayerStore {
   }
 
   async #open(layer: Layer): Promise<string> {
-    const { volumes, authority } = this.#options;
+    const { volumes, authority, audit } = this.#options;
+    // Whether a signature is needed, the signed configuration says and not a row on /var.
+    if (!layer.signed && !audit) {
+      throw new SnapshotterError('layer-unsigned', `layer ${layer.diffId} has no signature`);
+    }
     const files = this.#filesOf(layer);
     const signature = files.signature === undefined ? undefined : await readFile(files.signature);
     authority.assertAccepted(layer.rootHash, signature);

@@ -1,7 +1,5 @@
 /** Where a layer came from, as far as containerd noted it on the blob. */
 
-import { isDigest } from '@osguard/formats/oci';
-
 export interface Source {
   readonly registry: string;
   readonly repository: string;
@@ -10,6 +8,8 @@ export interface Source {
 /** Host name without port after it; the value lists repositories. Older and newer containerd differ in the prefix. */
 const label = /^containerd(?:\.io)?[./]distribution\.source\.(.+)$/;
 const repositoryName = /^[a-z0-9]+(?:[._/-]+[a-z0-9]+)*$/;
+/** It becomes part of addresses and of paths. */
+const hostName = /^(?:[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*|\[[0-9A-Fa-f:]+\])(?::\d{1,5})?$/;
 
 /**
  * @param registries known with their ports, for the label has only the host's name.
@@ -22,7 +22,7 @@ export function sourcesOf(
   const sources: Source[] = [];
   for (const [name, value] of Object.entries(labels)) {
     const host = label.exec(name)?.[1];
-    if (host === undefined || isDigest(host)) continue;
+    if (host === undefined || !hostName.test(host)) continue;
     const known = registries.filter(
       (registry) => registry.replace(/:\d+$/, '') === host && registry !== host,
     );

@@ -73,7 +73,7 @@ export async function startSnapshotter(options: SnapshotterOptions): Promise<Sna
     audit,
     log,
   });
-  const unpacker = new Unpacker({ snapshots, metadata, layers, finder });
+  const unpacker = new Unpacker({ snapshots, layers, finder });
   const services = { snapshots, metadata, unpacker, now, log };
   const server = scope.use(await serveSnapshotter(options.socket, services));
   const running = scope.move();

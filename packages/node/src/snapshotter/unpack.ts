@@ -25,8 +25,6 @@ export interface UnpackerOptions {
   readonly finder: LayerFinder;
 }
 
-const mostTries = 3;
-
 /** Images that share a layer come and go at the same time. */
 const mostTries = 16;
 
@@ -50,9 +48,7 @@ export class Unpacker {
     }
     for (let tries = 0; tries < mostTries; tries += 1) {
       const layer = await this.#obtain(request);
-      if (metadata.setLayer(snapshot.id, layer.id)) return layer;
-      // Nobody stood on it yet when somebody cleaned up, or the snapshot itself was removed.
-      if (metadata.find(snapshot.key)?.id !== snapshot.id) break;
+      if (await layers.attach(layer, snapshot.id)) return layer;
     }
     throw new SnapshotterError('precondition', `snapshot ${snapshot.key} went while it was unpacked`);
   }

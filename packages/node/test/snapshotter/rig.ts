@@ -114,7 +114,7 @@ export async function startRig(
   await layers.start();
   await snapshots.start();
   const finder = new FakeFinder();
-  const unpacker = new Unpacker({ snapshots, metadata, layers, finder });
+  const unpacker = new Unpacker({ snapshots, layers, finder });
   const socket = join(folder, 'socket');
   const server = await serveSnapshotter(socket, { snapshots, metadata, unpacker, now, log });
   const transport = createGrpcTransport({

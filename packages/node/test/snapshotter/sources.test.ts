@@ -15,4 +15,8 @@ void test('registries and repositories from the labels of old and new containerd
     { registry: 'docker.io', repository: 'library/x' },
   ]);
   assert.deepEqual(sourcesOf({ 'containerd.io/distribution.source.host': '../up,UP,a b' }, []), []);
+  for (const host of ['../../var/lib/x', 'good.example@evil.example', 'a/b', 'a..b', '.', 'a b']) {
+    assert.deepEqual(sourcesOf({ [`containerd.io/distribution.source.${host}`]: 'app' }, []), [], host);
+  }
+  assert.equal(sourcesOf({ 'containerd.io/distribution.source.[::1]:5000': 'app' }, []).length, 1);
 });
