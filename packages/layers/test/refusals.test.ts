@@ -12,7 +12,8 @@ import {
 } from '@osguard/formats/oci';
 import type { Descriptor, SignatureLayout } from '@osguard/formats/oci';
 import type { OsguardEvent } from '@osguard/events';
-import { initKeys, loadKeyring, signRootHash } from '@osguard/keys';
+import { planSignedData, rootHashContent } from '@osguard/formats/cms';
+import { completePlan, initKeys, loadKeyring, signRootHash } from '@osguard/keys';
 import type { Keyring } from '@osguard/keys';
 import { findVerityImages, openImage, readImages, signImage, verifyImage, openLayout } from '@osguard/layers';
 import type { ImageStore, PlatformImage, RefusalReason, VerifyReport } from '@osguard/layers';
@@ -264,6 +265,27 @@ suite('refusals', () => {
       { layer: 1, rootHash: upper, message: Buffer.from('no') },
     ]);
     assertRefused(await verify(given), 'signature-invalid', 'signature-malformed');
+  });
+
+  test('a signature in the name of a good signer, by another key, with a certificate of its own inside', async () => {
+    using dir = scratch('refusals');
+    const { given, hashes } = await unsignedTwin(dir);
+    await initKeys(dir.file('thief'), { roles: ['layers'], rsaBits: { layers: 2048 } });
+    const thief = await (await loadKeyring(dir.file('thief'))).signer('layers');
+    const claims = [];
+    for (const [layer, rootHash] of hashes.entries()) {
+      const plan = planSignedData({
+        signer: given.keyring.certificate('layers'),
+        digestAlgorithm: 'sha256',
+        content: { kind: 'detached', bytes: rootHashContent(rootHash) },
+        signedAttributes: false,
+        certificates: [thief.certificate],
+        envelope: 'content-info',
+      });
+      claims.push({ layer, rootHash, message: await completePlan(thief, plan) });
+    }
+    await publish(given, claims);
+    assertRefused(await verify(given), 'signature-invalid');
   });
 
   test('layer-unreadable: a layer that is not the one its config names', async () => {
