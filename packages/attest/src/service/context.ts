@@ -8,6 +8,7 @@ import type { Metrics } from './metrics.ts';
 import type { RateLimit, RateLimiter } from './rate-limit.ts';
 import type { ReleaseBook } from './release-book.ts';
 import type { Sealing } from './sealing.ts';
+import type { SecretNames } from './secret-names.ts';
 
 export interface ServiceLimits {
   /** Requests of one address. */
@@ -67,6 +68,7 @@ export interface VerifierContext {
   /** Milliseconds since 1970. */
   readonly now: () => number;
   readonly log: LogLine;
+  readonly secretNames: SecretNames;
   /** Public keys of tokens, as JSON. */
   readonly jwks: unknown;
   /** False once it stops. */

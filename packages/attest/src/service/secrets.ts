@@ -39,6 +39,7 @@ export async function setSecret({ name, value, by }: NewSecret, context: Verifie
   }
   const sealed = sealing.seal(value, secretLabel(name));
   await store.secrets.set({ name, size: value.length, set: now(), by, sealed });
+  context.secretNames.forget();
 }
 
 function secretLabel(name: string): string {

@@ -148,7 +148,10 @@ function send(
   }
   void reply.status(answer.status ?? route.status ?? 200);
   if ('bytes' in answer) void reply.type(answer.type).send(Buffer.from(answer.bytes));
-  else void reply.type('application/json').send(JSON.stringify(answer.json));
+  else
+    void reply
+      .type('application/json')
+      .send('json' in answer ? JSON.stringify(answer.json) : answer.jsonText);
 }
 
 /** Errors of the HTTP layer itself. */

@@ -20,6 +20,7 @@ import { RateLimiter } from './rate-limit.ts';
 import { createReleaseBook } from './release-book.ts';
 import { allRoutes } from './routes/index.ts';
 import { createSealing } from './sealing.ts';
+import { createSecretNames } from './secret-names.ts';
 import { createServer } from './server.ts';
 import type { ServerTimes } from './server.ts';
 import { openState } from './state.ts';
@@ -125,6 +126,7 @@ export async function startVerifier(options: VerifierOptions): Promise<Verifier>
       },
       now,
       log,
+      secretNames: createSecretNames(store),
       jwks: jwksOf([createTokenSigner(state.tokenKey)]),
       serving: () => serving,
       refreshReleases: async () => refresh(),

@@ -11,10 +11,12 @@ export function nonceStore({ write }: Context): Store['nonces'] {
     add: async ({ nonce, node, purpose, issued, expires }, most) =>
       write(async (transaction) => {
         const [row] = await transaction.all(
-          'SELECT count(*) AS open FROM nonces WHERE node = ?1 AND expires > ?2',
+          `SELECT (SELECT count(*) FROM nodes WHERE id = ?1) AS known,
+            (SELECT count(*) FROM nonces WHERE node = ?1 AND expires > ?2) AS outstanding`,
           [node, issued],
         );
-        if (row !== undefined && integer(row, 'open') >= most) return 'full';
+        if (row === undefined || integer(row, 'known') === 0) return 'unknown-node';
+        if (integer(row, 'outstanding') >= most) return 'full';
         await transaction.all(
           'INSERT INTO nonces (nonce, node, purpose, issued, expires) VALUES (?1, ?2, ?3, ?4, ?5)',
           [nonce, node, purpose, issued, expires],

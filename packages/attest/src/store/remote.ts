@@ -39,6 +39,8 @@ interface Waiting {
 export async function openSqliteInWorker(file: string): Promise<Store> {
   const worker = new Worker(new URL('./sqlite-worker.ts', import.meta.url), {
     workerData: { file } satisfies WorkerData,
+    // MiB: rows live shortly.
+    resourceLimits: { maxYoungGenerationSizeMb: 12 },
   });
   const remote = new Remote(worker);
   try {

@@ -271,8 +271,8 @@ export interface Act {
 export interface Store {
   readonly kind: 'sqlite' | 'postgres';
   readonly nonces: {
-    /** `full` when the node has `most` outstanding ones. */
-    add(nonce: StoredNonce, most: number): Promise<'added' | 'full'>;
+    /** `full` when the node has `most` outstanding ones. Only nodes have nonces, which bounds how many there are. */
+    add(nonce: StoredNonce, most: number): Promise<'added' | 'full' | 'unknown-node'>;
   };
   readonly enrolments: {
     add(enrolment: StoredEnrolment, limits: EnrolmentLimits): Promise<'added' | 'full'>;

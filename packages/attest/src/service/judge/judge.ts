@@ -38,7 +38,12 @@ export interface JudgeRequest {
 }
 
 export interface Judgement {
-  readonly verdict: Verdict;
+  readonly verdict: Omit<Verdict, 'checks' | 'pcrs'> & {
+    /** The checks that are not ok. */
+    readonly failed: Verdict['checks'];
+  };
+  /** All of them, as JSON. */
+  readonly checks: string;
   readonly agent: string;
   readonly token: { readonly token: string; readonly id: string; readonly expires: number } | undefined;
 }
@@ -56,7 +61,11 @@ export function judge({ settings, signer }: PreparedJudge, request: JudgeRequest
   const { policy, releases, issuer, build } = settings;
   const { node, nonce, channelKey, endorsement, now } = request;
   const evidence = read(request.evidence);
-  const verdict = verifyEvidence(evidence ?? request.evidence, {
+  const {
+    checks: made,
+    pcrs: _pcrs,
+    ...conclusion
+  } = verifyEvidence(evidence ?? request.evidence, {
     node,
     nonce,
     channelKey,
@@ -64,23 +73,29 @@ export function judge({ settings, signer }: PreparedJudge, request: JudgeRequest
     releases,
     now,
   });
+  const verdict = { ...conclusion, failed: made.filter(({ ok }) => !ok) };
+  const checks = JSON.stringify(made);
   const agent = evidence?.agent.version ?? '';
-  if (verdict.verdict !== 'trusted' || evidence === undefined) return { verdict, agent, token: undefined };
+  if (verdict.verdict !== 'trusted' || evidence === undefined)
+    return { verdict, checks, agent, token: undefined };
   const id = randomBytes(16).toString('base64url');
-  const { token, expires } = issueToken(verdict, {
-    signer,
-    issuer,
-    node: node.node,
-    nonce: nonce.nonce,
-    tlsKey: channelKey,
-    id,
-    now,
-    lifetime: policy.token.lifetime,
-    policyName: policy.name,
-    endorsement,
-    build,
-  });
-  return { verdict, agent, token: { token, id, expires } };
+  const { token, expires } = issueToken(
+    { ...conclusion, checks: made },
+    {
+      signer,
+      issuer,
+      node: node.node,
+      nonce: nonce.nonce,
+      tlsKey: channelKey,
+      id,
+      now,
+      lifetime: policy.token.lifetime,
+      policyName: policy.name,
+      endorsement,
+      build,
+    },
+  );
+  return { verdict, checks, agent, token: { token, id, expires } };
 }
 
 /** Undefined when it is no evidence: the library then says what is wrong with it. */

@@ -35,6 +35,12 @@ export type FromJudge =
   | { readonly id: number; readonly ok: true; readonly judgement: Judgement }
   | { readonly id: number; readonly ok: false; readonly message: string };
 
+/**
+ * MiB. Evidence is some 60 kB of short-lived text: with V8's own choice the young generation would grow to three times
+ * as much for no gain. The old one bounds what hostile evidence can take; reaching it ends the thread, not the verifier.
+ */
+const resourceLimits = { maxYoungGenerationSizeMb: 24, maxOldGenerationSizeMb: 512 };
+
 interface Waiting {
   readonly resolve: (judgement: Judgement) => void;
   readonly reject: (error: unknown) => void;
@@ -61,7 +67,7 @@ export function openJudgePool(settings: JudgeSettings, options: JudgePoolOptions
   const pool: Thread[] = [];
 
   const start = (index: number): void => {
-    const worker = new Worker(new URL('./worker.ts', import.meta.url));
+    const worker = new Worker(new URL('./worker.ts', import.meta.url), { resourceLimits });
     const thread: Thread = { worker, waiting: new Map() };
     worker.postMessage({ type: 'settings', settings: current } satisfies ToJudge);
     worker.on('message', (answer: FromJudge) => {

@@ -9,22 +9,17 @@ import {
   evidenceAnswerSchema,
   evidenceMessageSchema,
   limits,
-  nodeId,
   nonceAnswerSchema,
   nonceRequestSchema,
   paths,
   word,
 } from '../../protocol/index.ts';
 import { activate, beginEnrolment } from '../enrolment.ts';
-import { acceptEvidence, issueNonce } from '../evidence.ts';
-import { parseBoundedJson } from '../json.ts';
+import { acceptEvidence, evidenceHead, issueNonce } from '../evidence.ts';
 import { Refused } from '../refusal.ts';
 import { releaseSecret } from '../secrets.ts';
 import { route } from './route.ts';
 import type { Route } from './route.ts';
-
-/** The two members that say what to look up; the judging thread reads the rest. */
-const evidenceHead = z.object({ node: nodeId, nonce: z.string().max(64) });
 
 export const nodeRoutes: readonly Route[] = [
   route({
@@ -76,9 +71,9 @@ export const nodeRoutes: readonly Route[] = [
     answer: evidenceAnswerSchema,
     reasons: ['channel-refused', 'unknown-node', 'nonce-refused', 'evidence-refused', 'busy'],
     async handle({ bytes, peer, address }, context) {
-      const head = evidenceHead.safeParse(parseBoundedJson(bytes, { brackets: 8192 }));
-      if (!head.success) throw new Refused('malformed');
-      return { json: await acceptEvidence({ ...head.data, bytes, peer, address }, context) };
+      const head = evidenceHead(bytes);
+      if (head === undefined) throw new Refused('malformed');
+      return { jsonText: await acceptEvidence({ ...head, bytes, peer, address }, context) };
     },
   }),
   route({

@@ -119,6 +119,7 @@ const secrets: readonly Route[] = [
     async handle(call, context) {
       const { name } = call.parameters;
       if (!(await context.store.secrets.remove(name, actOf(call, context)))) throw new Refused('not-found');
+      context.secretNames.forget();
       return { json: { name } };
     },
   }),

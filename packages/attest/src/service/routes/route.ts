@@ -23,6 +23,8 @@ export interface Call<Body = unknown, Query = unknown, Parameters = unknown> {
 /** JSON unless it says otherwise. */
 export type Answer =
   | { readonly json: unknown; readonly status?: number }
+  /** JSON that is written already. */
+  | { readonly jsonText: string; readonly status?: number }
   | { readonly bytes: Uint8Array; readonly type: string; readonly status?: number }
   /** Takes the connection over. */
   | { readonly stream: (response: ServerResponse) => void };
