@@ -92,6 +92,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./layers-check.ts')).layersCheck,
   },
   {
+    path: ['layers', 'demo'],
+    summary: 'the host runs a signed image from a registry here; its unsigned twin is refused',
+    load: async () => (await import('./layers-demo.ts')).layersDemo,
+  },
+  {
     path: ['uki', 'build'],
     summary: 'put kernel, initrd and command line into one signed boot image',
     load: async () => (await import('./uki-build.ts')).ukiBuild,

@@ -54,9 +54,11 @@ const insideAttacks = ['container-drop-exec', 'container-memfd', 'container-prel
 /** Which of the kernel's lines belong to an attack: they name the file. */
 const insideEvidence: Readonly<Record<string, RegExp>> = {
   'container-drop-exec': /path="\/(?:tmp\/|var\/tmp\/|dev\/shm\/|)answer-/,
-  'container-memfd': /memfd:/,
+  // A path with a space in it is written in hexadecimal.
+  'container-memfd': /memfd:|path=2F6D656D66643A/,
   'container-preload': /path="[^"]*preload/,
-  'container-mount-exec': /path="[^"]*\/?(?:mnt\/\w+|proof-\w+)\/answer-|dev="tmpfs".*answer-/,
+  'container-mount-exec': /path="\/mnt\/\w+\/answer-/,
+  'container-escape-write-usr': /comm="python/,
 };
 
 export class ContainerProof {
@@ -132,6 +134,8 @@ export class ContainerProof {
     const before = await this.#host.run(stored.reference);
     await this.#flip(stored);
     const after = await this.#host.run(stored.reference);
+    // Whoever else looks at the volume fills the kernel's log.
+    await this.#host.ctr('images', 'rm', '--sync', stored.reference);
     const { output } = after;
     const ran = output.includes(changedGreeting.trim());
     return {
@@ -160,9 +164,7 @@ export class ContainerProof {
     const { seen, outcome } = await this.#inside;
     const found = seen.get(id);
     if (found === undefined) throw new MachineError('control-failed', `${id}: ${lastLine(outcome.output)}`);
-    const own = insideEvidence[id];
-    const kernel = outcome.kernel.filter((line) => own === undefined || own.test(line));
-    return { ...found, kernel, seconds: outcome.seconds };
+    return { ...found, kernel: evidenceOf(id, outcome), seconds: outcome.seconds };
   }
 
   async #runInside(): Promise<{
@@ -194,8 +196,13 @@ export class ContainerProof {
     });
     const found = parseInside(outcome).get(id);
     if (found === undefined) throw new MachineError('control-failed', `${id}: ${lastLine(outcome.output)}`);
-    return { ...found, kernel: outcome.kernel, seconds: outcome.seconds };
+    return { ...found, kernel: evidenceOf(id, outcome), seconds: outcome.seconds };
   }
+}
+
+function evidenceOf(id: string, { kernel }: Outcome): readonly string[] {
+  const own = insideEvidence[id];
+  return kernel.filter((line) => own === undefined || own.test(line));
 }
 
 /** What the intruder in the container printed; nothing when he did not come to it. */

@@ -1,4 +1,4 @@
-/** A static x86-64 program that prints one line: small enough for a layer of its own, and one bit changes what it says. */
+/** Static x86-64 programs of one segment: small enough for a layer of their own, and one bit changes what the first says. */
 
 const base = 0x400000;
 const headers = 120;
@@ -8,17 +8,27 @@ export const greeting = 'ran from a signed layer: 0\n';
 /** The same with its lowest changeable bit flipped. */
 export const changedGreeting: string = greeting.replace('0\n', '1\n');
 
-/** An ELF executable of one read-only, executable segment. */
+/** Prints {@link greeting} and ends with status 0. */
 export function greetingProgram(): Uint8Array {
   const text = Buffer.from(greeting);
-  const codeSize = 33;
-  const code = Buffer.alloc(codeSize);
-  const at = base + headers + codeSize;
   // write(1, text, length); exit(0)
-  Buffer.from('bf01000000b801000000be00000000ba000000000f0531ffb83c0000000f05', 'hex').copy(code);
-  code.writeUInt32LE(at, 11);
+  const code = Buffer.from('bf01000000b801000000be00000000ba000000000f0531ffb83c0000000f05', 'hex');
+  code.writeUInt32LE(base + headers + code.length, 11);
   code.writeUInt32LE(text.length, 16);
-  const size = headers + codeSize + text.length;
+  return executable(Buffer.concat([code, text]));
+}
+
+/** Waits for signals until one kills it: something for a container to do. */
+export function waitingProgram(): Uint8Array {
+  // pause(), again and again
+  return executable(Buffer.from('b8220000000f05ebf7', 'hex'));
+}
+
+/** Whole blocks, so that the program shares none with the names and attributes of files. */
+const fileSize = 8192;
+
+function executable(body: Uint8Array): Uint8Array {
+  const size = headers + body.length;
   const header = Buffer.alloc(headers);
   Buffer.from([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]).copy(header);
   header.writeUInt16LE(2, 16); // ET_EXEC
@@ -36,5 +46,5 @@ export function greetingProgram(): Uint8Array {
   header.writeBigUInt64LE(BigInt(size), 96);
   header.writeBigUInt64LE(BigInt(size), 104);
   header.writeBigUInt64LE(0x1000n, 112);
-  return Uint8Array.from(Buffer.concat([header, code, text]));
+  return Uint8Array.from(Buffer.concat([header, body], fileSize));
 }

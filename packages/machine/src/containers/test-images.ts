@@ -4,7 +4,7 @@
  * intruder's Python.
  */
 
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sourceOf } from '@osguard/formats/bytes';
@@ -112,7 +112,7 @@ export async function makeTestImages(options: TestImagesOptions): Promise<TestIm
       throw new MachineError('bad-option', `${name}: not signed`);
     const tampered = name === 'tampered' || name === 'tampered-anew';
     const changeable =
-      name === 'stored' || tampered ? await findChangeable(store, image, workFolder) : undefined;
+      name === 'stored' || tampered ? await findChangeable(store, image.digest, workFolder) : undefined;
     made.set(name, { ...image, rootHash, ...(changeable !== undefined && { changeable }) });
     if (changeable === undefined || !tampered) continue;
     // Without these the host would make the image anew from the layer, and run what was signed.
@@ -179,22 +179,25 @@ async function published(
   return image;
 }
 
+/** What the image's only layer becomes. */
 async function verityImage(
   store: ImageStore,
-  { layer, digest }: TestImage,
+  image: Digest,
   output: string,
 ): Promise<Awaited<ReturnType<typeof convertLayer>>> {
-  const { manifest } = await store.manifest(digest);
+  const { manifest } = await store.manifest(image);
   const descriptor = manifest.kind === 'manifest' ? manifest.layers[0] : undefined;
-  if (descriptor === undefined) throw new MachineError('bad-option', `${layer}: no such layer`);
+  if (descriptor === undefined) throw new MachineError('bad-option', `${image}: an image without layer`);
   return convertLayer(store.blob(descriptor), { output, mediaType: descriptor.mediaType, threads: 1 });
 }
 
-async function findChangeable(store: ImageStore, image: TestImage, workFolder: string): Promise<number> {
-  const output = join(workFolder, `${digestHex(image.layer)}.erofs`);
+/** Where in the verity image the byte lies whose lowest bit changes what the program says. Bytes. */
+export async function findChangeable(store: ImageStore, image: Digest, workFolder: string): Promise<number> {
+  const output = join(workFolder, 'changeable.erofs');
   await verityImage(store, image, output);
   const at = readFileSync(output).indexOf(greeting);
-  if (at < 0) throw new MachineError('bad-option', `${image.reference}: the program is not in its image`);
+  rmSync(output);
+  if (at < 0) throw new MachineError('bad-option', `${image}: the program is not in its layer`);
   return at + greeting.length - 2;
 }
 
@@ -227,7 +230,7 @@ interface Tampering {
 async function publishTampered({ folder, store, image, changeable, workFolder }: Tampering): Promise<void> {
   const { artifact } = await published(store, image);
   const output = join(workFolder, 'tampered.erofs');
-  const converted = await verityImage(store, image, output);
+  const converted = await verityImage(store, image.digest, output);
   const bytes = readFileSync(output);
   flip(bytes, changeable);
   writeFileSync(output, bytes);

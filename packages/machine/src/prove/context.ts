@@ -56,13 +56,17 @@ export function bootDisk(path: string, bootIndex: number): DiskOptions {
 }
 
 /** The release's disk; what is written to it is thrown away, or kept in `overlay`. */
-export function releaseDisk(context: ProofContext, bootIndex: number, overlay?: string): DiskOptions {
+export function releaseDisk(
+  context: Pick<ProofContext, 'disk'>,
+  bootIndex: number,
+  overlay?: string,
+): DiskOptions {
   const writes = overlay === undefined ? 'snapshot' : { overlay };
   return { path: context.disk, format: 'raw', writes, bootIndex };
 }
 
 /** Read-only; the firmware is never asked to boot from it before the others. */
-export function intruderDisk({ files }: ProofContext): DiskOptions {
+export function intruderDisk({ files }: Pick<ProofContext, 'files'>): DiskOptions {
   return { ...bootDisk(files.intruder.path, 90), serial: intruderSerialNumber };
 }
 

@@ -26,6 +26,12 @@ export interface GuestOptions {
   readonly network?: UserNetwork;
 }
 
+/** What a boot needs of the proof. */
+export type GuestContext = Pick<
+  ProofContext,
+  'tools' | 'sink' | 'signal' | 'consoleFolder' | 'cpus' | 'memoryMiB' | 'variables' | 'limits'
+>;
+
 /** How often silence is looked for. Milliseconds. */
 const tick = 1000;
 
@@ -55,7 +61,7 @@ export class Guest implements AsyncDisposable {
     }, tick).unref();
   }
 
-  static async start(context: ProofContext, options: GuestOptions): Promise<Guest> {
+  static async start(context: GuestContext, options: GuestOptions): Promise<Guest> {
     const { tools, sink, signal, consoleFolder, cpus } = context;
     const id = `boot-${options.name}`;
     const started = performance.now();

@@ -5,8 +5,17 @@
 
 import { lstatSync, readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { MachineError } from '../error.ts';
+import type { Tools } from '../tools/open.ts';
 import type { Volume, VolumeFile } from './volume.ts';
 import { buildVolume } from './volume.ts';
+
+/** The tree of the opened tool set. @throws MachineError `tool-missing` */
+export function intruderTree(tools: Tools): string {
+  const origin = tools.origins.get('intruder');
+  if (origin?.from === 'tree') return join(origin.tree.path, 'root');
+  throw new MachineError('tool-missing', 'the tool set `intruder` is not a tree');
+}
 
 /** Where the volume is mounted in the host. */
 export const intruderMount = '/run/attack';

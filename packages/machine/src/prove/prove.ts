@@ -10,12 +10,12 @@ import { openFileSource } from '@osguard/image';
 import type { Keyring } from '@osguard/keys';
 import { readHostConfiguration } from '../attest-demo/host-configuration.ts';
 import { MachineError } from '../error.ts';
-import type { Tools } from '../tools/open.ts';
 import { openTools } from '../tools/open.ts';
 import { chooseAccelerator } from '../vm/accelerator.ts';
 import type { CleanBoot } from './clean-boot.ts';
 import type { BootLimits, ProofContext } from './context.ts';
 import { defaultLimits, noControls } from './context.ts';
+import { intruderTree } from './intruder-volume.ts';
 import { runBoots } from './lanes.ts';
 import { writeProofFiles } from './proof-files.ts';
 import type { ProofSummary, Row } from './row.ts';
@@ -136,12 +136,6 @@ export async function prove(options: ProveOptions): Promise<ProofReport> {
 
 function enforcesLayers(release: ReleaseFolder): boolean {
   return readHostConfiguration(release)?.layers?.mode === 'enforce';
-}
-
-function intruderTree(tools: Tools): string {
-  const origin = tools.origins.get('intruder');
-  if (origin?.from === 'tree') return join(origin.tree.path, 'root');
-  throw new MachineError('tool-missing', 'the tool set `intruder` is not a tree');
 }
 
 /** Boots that do not need each other run at the same time where there are processors and memory for two. */

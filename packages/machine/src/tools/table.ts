@@ -3,7 +3,7 @@
  * emulate correctly: QEMU 7.2 of Debian 12 miscompiles under TCG (lock-ups, double faults), 10.0 is reliable.
  */
 
-export type ToolSetName = 'run' | 'judges' | 'build' | 'intruder';
+export type ToolSetName = 'run' | 'judges' | 'build' | 'intruder' | 'registry';
 
 export interface ToolPackage {
   readonly name: string;
@@ -109,6 +109,11 @@ export const toolSets: Readonly<Record<ToolSetName, ToolSet>> = {
     host: [],
     hostFiles: [],
     treeOnly: true,
+  },
+  registry: {
+    packages: [{ name: 'docker-registry', reason: 'the registry of the demonstration of signed layers' }],
+    host: [{ program: 'docker-registry', versionArgs: ['--version'], atLeast: [2, 8] }],
+    hostFiles: [],
   },
   build: {
     packages: [{ name: 'mmdebstrap', reason: 'installs the packages of an image' }],

@@ -58,7 +58,7 @@ def perform(request):
         "attack": name,
         "attempts": [{"succeeded": a.succeeded, "detail": a.detail} for a in attempts],
         "control": None if control is None else {"succeeded": control.succeeded, "detail": control.detail},
-        "kernel": log.lines()[:40],
+        "kernel": list(dict.fromkeys(log.lines()))[:40],
         "seconds": round(seconds, 3),
     }
 

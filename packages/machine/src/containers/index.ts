@@ -1,0 +1,3 @@
+export { demonstrateLayers } from './demo.ts';
+export type { LayersDemo, LayersDemoOptions } from './demo.ts';
+export type { DemoChapter, DemoChapterId } from './demo-chapters.ts';
