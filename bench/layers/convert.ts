@@ -56,7 +56,7 @@ async function mkfs(): Promise<{ readonly path: string; readonly name: string }>
     const tools = await openTools({ sets: ['judges'] });
     const path = tools.command('mkfs.erofs', []).file;
     const said = execFileSync(path, ['--version'], { encoding: 'utf8' });
-    return { path, name: `mkfs.erofs ${/[\d.]+/.exec(said)?.[0] ?? ''}` };
+    return { path, name: `mkfs.erofs ${/\d[\d.]*/.exec(said)?.[0] ?? ''}` };
   } catch (cause) {
     throw new NotHere('mkfs.erofs with --tar (erofs-utils 1.7 or newer)', { cause });
   }

@@ -6,6 +6,7 @@ import { ErofsWriter, memoryTailStore, readErofs } from '@osguard/formats/erofs'
 import {
   buildTime,
   Collector,
+  DirectCollector,
   listingOf,
   listingOfImage,
   metadata,
@@ -24,6 +25,13 @@ describe('EROFS: written, then read', () => {
   it('a tree with a bit of everything comes back', () => {
     const model = richModel();
     assert.deepEqual(listingOfImage(sourceOf(writeModel(model))), listingOf(model));
+  });
+
+  it('a sink with memory of its own gets the same bytes', () => {
+    fc.assert(
+      fc.property(models, (model) => writeModel(model, {}, new DirectCollector()).equals(writeModel(model))),
+      { numRuns: 60 },
+    );
   });
 
   it('random trees come back, at every block size', () => {
@@ -135,6 +143,52 @@ describe('EROFS: written, then read', () => {
     assert.deepEqual(Object.keys(listing), ['/', '/a', '/a/b', '/a/b/c']);
     assert.match(listing['/a'] ?? '', /^directory 700 /);
     assert.match(listing['/a/b'] ?? '', /^directory 755 /);
+  });
+});
+
+describe('EROFS: while it is written', () => {
+  const folder = { ...metadata, mode: 0o755, type: 'directory' } as const;
+
+  it('tells what a path leads to', () => {
+    const to = writer();
+    to.add('/a/b', folder);
+    to.add('/a/l', { ...metadata, type: 'symlink', target: 'x\udcff' });
+    to.add('/a/long', { ...metadata, type: 'symlink', target: 'x'.repeat(4095) });
+    assert.deepEqual(to.probe([]), { depth: 0, type: 'directory' });
+    assert.deepEqual(to.probe(['a', 'b']), { depth: 2, type: 'directory' });
+    assert.deepEqual(to.probe(['a', 'b', 'c', 'd']), { depth: 2, type: 'directory' });
+    assert.deepEqual(to.probe(['a', 'l', 'x']), { depth: 2, type: 'symlink', target: 'x\udcff' });
+    assert.equal(to.probe(['a', 'long']).target, 'x'.repeat(4095));
+  });
+
+  it('a directory gets an attribute, and another value of it', () => {
+    const sink = new Collector();
+    const to = new ErofsWriter(sink, { uuid: pattern(16), buildTime });
+    to.add('/d', {
+      ...folder,
+      xattrs: new Map([
+        ['user.a', text('1')],
+        ['user.ab', text('2')],
+      ]),
+    });
+    to.add('/e', { ...metadata, type: 'fifo' });
+    to.setDirectoryXattr('/d', 'user.a', text('3'));
+    to.setDirectoryXattr('/d', 'trusted.overlay.opaque', text('y'));
+    to.setDirectoryXattr('/', 'user.a', text('3'));
+    assert.throws(() => to.setDirectoryXattr('/e', 'user.a', text('3')), fails('not-encodable'));
+    assert.throws(() => to.setDirectoryXattr('/f', 'user.a', text('3')), fails('not-encodable'));
+    to.finish();
+    const image = readErofs(sourceOf(sink.image()));
+    const xattrs = (path: string): readonly string[] => {
+      const node = image.lookup(path);
+      assert.ok(node);
+      return Array.from(
+        image.xattrs(node),
+        ([name, value]) => `${name}=${Buffer.from(value).toString()}`,
+      ).sort();
+    };
+    assert.deepEqual(xattrs('/d'), ['trusted.overlay.opaque=y', 'user.a=3', 'user.ab=2']);
+    assert.deepEqual(xattrs('/'), ['user.a=3']);
   });
 });
 

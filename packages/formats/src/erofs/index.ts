@@ -9,7 +9,7 @@ export type {
   ErofsSummary,
   ErofsWriterOptions,
 } from './writer.ts';
-export type { ErofsSink } from './output.ts';
+export type { ErofsDirectSink, ErofsSink } from './output.ts';
 export { memoryTailStore } from './tails.ts';
 export type { TailStore } from './tails.ts';
 export type { ErofsType } from './layout.ts';

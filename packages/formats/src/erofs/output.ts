@@ -8,14 +8,25 @@ export interface ErofsSink {
   write(offset: number, bytes: Uint8Array): void;
 }
 
+/** A sink that has memory of its own for the next bytes, which saves a copy. */
+export interface ErofsDirectSink extends ErofsSink {
+  /** Where the next bytes go; never empty. Stays the same until bytes are committed. */
+  space(): Uint8Array;
+  /** Says that this many bytes of the space are filled. When the space was larger, what is behind them stays as it is. */
+  commit(length: number): void;
+}
+
 export class SequentialOutput {
   readonly #sink: ErofsSink;
+  readonly #direct: ErofsDirectSink | undefined;
   readonly #buffer: Uint8Array;
   #flushed = 0;
   #used = 0;
 
-  constructor(sink: ErofsSink, buffer: Uint8Array) {
+  /** @param buffer what bytes are gathered in; a direct sink needs none */
+  constructor(sink: ErofsSink | ErofsDirectSink, buffer: Uint8Array) {
     this.#sink = sink;
+    this.#direct = 'space' in sink ? sink : undefined;
     this.#buffer = buffer;
   }
 
@@ -26,6 +37,7 @@ export class SequentialOutput {
 
   /** Room for up to `wanted` next bytes, at least one; its content is undefined until {@link commit}. */
   space(wanted: number): Uint8Array {
+    if (this.#direct !== undefined) return this.#direct.space().subarray(0, wanted);
     if (this.#used === this.#buffer.length) this.flush();
     return this.#buffer.subarray(this.#used, Math.min(this.#buffer.length, this.#used + wanted));
   }
@@ -33,6 +45,10 @@ export class SequentialOutput {
   /** Declares that `length` bytes of the last {@link space} are filled. */
   commit(length: number): void {
     this.#used += length;
+    if (this.#direct === undefined) return;
+    this.#direct.commit(length);
+    this.#flushed += length;
+    this.#used = 0;
   }
 
   write(bytes: Uint8Array): void {

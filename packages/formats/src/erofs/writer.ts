@@ -10,7 +10,7 @@ import { encodeDevice } from './inode.ts';
 import { finishImage } from './finish.ts';
 import { compatFeature, extendedInodeSize, maxSymlinkLength, nullBlock } from './layout.ts';
 import type { ErofsType } from './layout.ts';
-import type { ErofsSink } from './output.ts';
+import type { ErofsDirectSink, ErofsSink } from './output.ts';
 import { SequentialOutput } from './output.ts';
 import { encodeSuperblock, headSize, largestBlock, smallestBlock } from './superblock.ts';
 import { memoryTailStore } from './tails.ts';
@@ -66,7 +66,7 @@ export interface ErofsWriterOptions {
   /** 512 to 65536; 4096 unless told otherwise, which every kernel mounts. */
   readonly blockSize?: number;
   readonly tails?: TailStore;
-  /** What bodies are gathered in before they reach the sink; 4 MiB unless given. */
+  /** What bodies are gathered in before they reach a sink without memory of its own; 4 MiB unless given. */
   readonly buffer?: Uint8Array;
 }
 
@@ -101,12 +101,12 @@ export class ErofsWriter {
   #open: FileBody | undefined;
   #finished = false;
 
-  constructor(sink: ErofsSink, options: ErofsWriterOptions) {
+  constructor(sink: ErofsSink | ErofsDirectSink, options: ErofsWriterOptions) {
     const {
       blockSize = 4096,
       buildTime,
       buildTimeNsec = 0,
-      buffer = new Uint8Array(defaultBuffer),
+      buffer = new Uint8Array('space' in sink ? 0 : defaultBuffer),
     } = options;
     const legal =
       Number.isInteger(Math.log2(blockSize)) && blockSize >= smallestBlock && blockSize <= largestBlock;

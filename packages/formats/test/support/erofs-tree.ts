@@ -54,8 +54,31 @@ export class Collector {
   }
 }
 
-export function writeModel(model: Model, options: Partial<ErofsWriterOptions> = {}): Buffer {
-  const sink = new Collector();
+/** The same with memory of its own, in windows of a size that fits nothing. */
+export class DirectCollector extends Collector {
+  #window = new Uint8Array(5000);
+  #used = 0;
+  #at = 0;
+
+  space(): Uint8Array {
+    return this.#window.subarray(this.#used);
+  }
+
+  commit(length: number): void {
+    super.write(this.#at, this.#window.subarray(this.#used, this.#used + length));
+    this.#at += length;
+    this.#used += length;
+    if (this.#used < this.#window.length) return;
+    this.#window = new Uint8Array(5000);
+    this.#used = 0;
+  }
+}
+
+export function writeModel(
+  model: Model,
+  options: Partial<ErofsWriterOptions> = {},
+  sink: Collector = new Collector(),
+): Buffer {
   const writer = new ErofsWriter(sink, { uuid: pattern(16), buildTime, ...options });
   for (const [path, node] of model) addNode(writer, path, node);
   const { size } = writer.finish();

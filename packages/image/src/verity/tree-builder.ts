@@ -54,6 +54,10 @@ export interface TreeBuilder extends Disposable {
   readonly size: number;
   /** Adds bytes behind all earlier ones; any number of them. They are copied: the caller may reuse its memory. */
   push(bytes: Uint8Array): void;
+  /** Where the next bytes may be put without a copy, to be followed by {@link commit}; never empty. */
+  space(): Uint8Array;
+  /** Adds that many bytes of the last {@link space}. */
+  commit(length: number): void;
   /**
    * Says that a block that was pushed in full got other content since. The last one said counts.
    * @throws FormatError `not-encodable` unless `bytes` is one whole block of those pushed.
@@ -127,16 +131,24 @@ class RingTreeBuilder implements TreeBuilder {
   }
 
   push(bytes: Uint8Array): void {
-    this.#assertOpen();
     for (let done = 0; done < bytes.length;) {
-      const { data } = this.#slots.window(this.#offered % ringSlots);
-      const run = bytes.subarray(done, done + this.#slotBytes - this.#filled);
-      data.set(run, this.#filled);
-      this.#filled += run.length;
+      const space = this.space();
+      const run = bytes.subarray(done, done + space.length);
+      space.set(run);
+      this.commit(run.length);
       done += run.length;
-      if (this.#filled === this.#slotBytes) this.#offer();
     }
-    this.#size += bytes.length;
+  }
+
+  space(): Uint8Array {
+    this.#assertOpen();
+    return this.#slots.window(this.#offered % ringSlots).data.subarray(this.#filled, this.#slotBytes);
+  }
+
+  commit(length: number): void {
+    this.#filled += length;
+    this.#size += length;
+    if (this.#filled === this.#slotBytes) this.#offer();
   }
 
   patch(block: number, bytes: Uint8Array): void {

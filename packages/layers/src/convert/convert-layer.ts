@@ -20,9 +20,6 @@ import type { ConvertedLayer, ConvertLayerOptions, LayerSource } from './types.t
 import { verityTail } from './verity-tail.ts';
 import { writeFully } from '../files/write-fully.ts';
 
-/** What file bodies are gathered in on their way to the hash tree's threads: stays in a core's cache. Bytes. */
-const bufferSize = 128 * 1024;
-
 /**
  * @throws LayerError; system errors, errors of the source and AbortError pass through. Nothing is left behind.
  */
@@ -48,12 +45,10 @@ export async function convertLayer(
   const uuid = new Uint8Array(16);
   let header = new Uint8Array();
   const sink = {
+    space: () => verity.space(),
+    commit: (length: number) => verity.commit(length),
+    /** The head, once everything else is there. */
     write(offset: number, bytes: Uint8Array): void {
-      if (offset === verity.size) {
-        verity.push(bytes);
-        return;
-      }
-      // The head, once everything else is there.
       const head = Uint8Array.from(bytes);
       head.set(header);
       verity.patch(offset / layerBlockSize, head);
@@ -64,7 +59,6 @@ export async function convertLayer(
     buildTime: 0,
     blockSize: layerBlockSize,
     tails,
-    buffer: new Uint8Array(bufferSize),
   });
   const tree = new LayerTree(writer, budget);
   const tar = createTarReader(tree, { lenientEnd: true });
