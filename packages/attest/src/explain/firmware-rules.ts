@@ -73,9 +73,9 @@ function faultInPcr(rule: FirmwareRule, { pcr, events, bank }: PcrEvents): Fault
     case 'drivers': {
       const allowed = new Set(rule.allowed);
       const driver = events.find(
-        (event) => isDriver(event) && !allowed.has(toHex(event.digests[bank] ?? new Uint8Array())),
+        (event) => mayBeDriver(event, bank) && !allowed.has(toHex(event.digests[bank] ?? new Uint8Array())),
       );
-      return at(driver, 'is a driver nobody allowed');
+      return at(driver, 'is a driver nobody allowed, or could be one');
     }
     case 'actions':
       return actionFault(rule.texts, events, pcr);
@@ -112,10 +112,13 @@ function actionFault(texts: readonly string[], events: readonly LogEvent[], pcr:
   return at(said[texts.length]?.event, 'is there once more');
 }
 
-function isDriver({ type }: LogEvent): boolean {
-  return (
-    type === eventTypes.EV_EFI_BOOT_SERVICES_DRIVER || type === eventTypes.EV_EFI_RUNTIME_SERVICES_DRIVER
-  );
+/**
+ * The type of an event is not measured: whoever writes the log could call a driver something else, and give any bytes
+ * that hash to its digest as data. Only the four bytes of a separator are sure to be none.
+ */
+function mayBeDriver(event: LogEvent, bank: ReferenceBank): boolean {
+  const { type, data } = event;
+  return type !== eventTypes.EV_SEPARATOR || data.length !== 4 || digestDiffers(event, bank);
 }
 
 function digestDiffers(event: LogEvent, bank: ReferenceBank): boolean {
