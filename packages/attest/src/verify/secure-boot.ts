@@ -80,7 +80,7 @@ export const secureBootChecks: readonly CheckDefinition[] = [
         if (expected.includes(digest)) continue;
         const reference = material.match.release.values.pcrs
           .find(({ pcr }) => pcr === secureBootPcr)
-          ?.events.find(({ what }) => new RegExp(`\\b${name}\\b`).test(what));
+          ?.events.find(({ what }) => what.startsWith(`${name}:`));
         throw new Refused(`${name} holds other keys than the release expects`, {
           expected:
             reference === undefined ? expected.join(' or ') : `${reference.digest} (${reference.source})`,
