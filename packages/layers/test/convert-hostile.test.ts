@@ -13,6 +13,7 @@ import type { ConvertLayerOptions } from '@osguard/layers';
 import { convertLayer, LayerError } from '@osguard/layers';
 import { scratch } from '@osguard/testkit';
 import { dir, file, pieces, symlink, tarOf } from './support/layer.ts';
+import { isRoot, Mounts, noMount, notRoot } from './support/mounts.ts';
 
 const isRefused =
   (code: string, pattern: RegExp) =>
@@ -152,6 +153,26 @@ describe('layers: what is broken', () => {
         yield blob.subarray(50_000);
       }
       await leavesNothing(cancelled(), isAbort, { signal: controller.signal });
+    }
+  });
+
+  it('a full disk is a system error, and nothing is left behind', async (t) => {
+    using folder = scratch('layer');
+    using mounts = new Mounts(folder);
+    const small = isRoot ? mounts.memory('2m') : undefined;
+    if (small === undefined) {
+      t.skip(isRoot ? noMount : notRoot);
+      return;
+    }
+    const large = tarOf(
+      ...Array.from({ length: 40 }, (_, index) => file(`f${index}`, Buffer.alloc(100_000, index))),
+    );
+    for (const threads of [1, 2]) {
+      const output = `${small}/layer.erofs`;
+      await assert.rejects(convertLayer(pieces(large), { output, threads, sourceSize: 2 ** 30 }), {
+        code: 'ENOSPC',
+      });
+      assert.deepEqual(readdirSync(small), []);
     }
   });
 

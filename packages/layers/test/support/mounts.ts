@@ -27,6 +27,11 @@ export class Mounts implements Disposable {
     return this.#mount(['-t', 'overlay', '-o', `ro,lowerdir=${folders.join(':')}`, 'overlay']);
   }
 
+  /** A file system in memory that is full soon. */
+  memory(size: string): string | undefined {
+    return this.#mount(['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs']);
+  }
+
   [Symbol.dispose](): void {
     const unmount = judge('umount');
     for (const place of this.#places.toReversed()) {
