@@ -86,7 +86,7 @@ void test('a second signature is tried when the first is refused by the kernel',
   };
   rig.finder.signatures = [Uint8Array.of(1), Uint8Array.of(2)];
   await unpack(rig, 1, { name: named(base) });
-  assert.equal(signatures.length, 2);
+  assert.ok(signatures.length >= 2, 'the first refusal was not the end');
 });
 
 void test('a layer under another name than its chain is refused', async () => {
