@@ -10,7 +10,7 @@ import { parsePolicy } from '../policy/parse.ts';
 import { policySchemaName } from '../policy/types.ts';
 import type { Policy, ReleaseState } from '../policy/types.ts';
 import { manifestFile, openReferenceRelease, referenceValuesFile } from '../release/open.ts';
-import type { Store } from '../store/index.ts';
+import type { ReleaseSummary, Store, StoredReleaseState } from '../store/index.ts';
 import { ServiceError } from './error.ts';
 
 export interface PolicySources {
@@ -117,8 +117,8 @@ export interface SeedOptions {
 }
 
 /**
- * Releases into the store. A release that is there keeps the state operators gave it since, except that one the policy
- * revokes is revoked. @returns the ids. @throws ServiceError, AttestError
+ * Releases into the store. A release that is there keeps the state operators gave it since, except where the policy is
+ * stricter: what it deprecates, revokes or limits in time is so. @returns the ids. @throws ServiceError, AttestError
  */
 export async function seedReleases(
   store: Store,
@@ -141,10 +141,30 @@ export async function seedReleases(
       changed: now,
     };
     const outcome = await store.releases.add({ ...release, ...files }, 'policy');
-    if (outcome === 'already' && state === 'revoked') {
-      await store.releases.change({ id, state, from: null, until: null, at: now, actor: 'policy' });
+    if (outcome === 'already') {
+      const known = (await store.releases.list()).find((each) => each.id === id);
+      const settled = stricter(known ?? release, release);
+      await store.releases.change({ id, ...settled, at: now, actor: 'policy' });
     }
     ids.push(id);
   }
   return ids;
+}
+
+type Standing = Pick<ReleaseSummary, 'state' | 'from' | 'until'>;
+
+/** From what counts most to what counts least; a release that was only added is not for the policy to promote. */
+const standings: readonly StoredReleaseState[] = ['promoted', 'deprecated', 'added', 'revoked'];
+
+/** What both allow. */
+function stricter(one: Standing, other: Standing): Standing {
+  const state = standings.indexOf(other.state) > standings.indexOf(one.state) ? other.state : one.state;
+  if (state === 'revoked') return { state, from: null, until: null };
+  const from = Math.max(one.from ?? -Infinity, other.from ?? -Infinity);
+  const until = Math.min(one.until ?? Infinity, other.until ?? Infinity);
+  return {
+    state,
+    from: Number.isFinite(from) ? from : null,
+    until: Number.isFinite(until) ? until : null,
+  };
 }
