@@ -75,6 +75,7 @@ const demanded = [
   'container-mount-exec',
   'container-escape-write-usr',
   'signature-of-other-role',
+  'rollback-to-revoked-layer',
 ];
 
 describe('the table of attacks', () => {

@@ -22,6 +22,8 @@ export interface ContainerRowsOptions {
 }
 
 const hostFolders = ['/var/lib/proof-host', '/var/lib/proof-empty'] as const;
+/** Where an administrator puts a list by hand. */
+const revocationsFile = '/var/lib/osguard/revocations.dsse';
 const layersFolder = '/var/lib/osguard/layers';
 
 /** @throws MachineError when the machine is gone; what cannot be tried is an untestable row. */
@@ -82,6 +84,8 @@ export class ContainerProof {
     switch (id) {
       case 'layer-tampered-stored':
         return this.#tamperedStored();
+      case 'rollback-to-revoked-layer':
+        return this.#rollback();
       case 'container-escape-write-usr':
         return this.#escape(id);
       default:
@@ -149,6 +153,44 @@ export class ContainerProof {
       kernel: after.kernel,
       seconds: sum([before, after]),
     };
+  }
+
+  /** What was revoked ran before, and stays away when root puts the older list back, or none. */
+  async #rollback(): Promise<Observation> {
+    await this.#ready();
+    const host = this.#host;
+    const { images, revocations } = this.#files;
+    const run = async (): Promise<Outcome> => host.run(images.revoked.reference);
+    const before = await run();
+    await this.#putList(revocations.newer);
+    const revoked = await run();
+    await this.#putList(revocations.none);
+    const older = await run();
+    await host.must(host.program(['/usr/bin/rm', revocationsFile]), revocationsFile);
+    const restarted = await host.program(['/usr/bin/systemctl', 'restart', 'osguard-layers.service']);
+    await host.must(Promise.resolve(restarted), 'restart of osguard-layers');
+    const none = await run();
+    const attempt = (what: string, { output }: Outcome): Attempt => ({
+      succeeded: output.includes(greeting.trim()),
+      detail: `${what}: ${lastLine(output)}`,
+    });
+    return {
+      attempts: [
+        attempt('revoked', revoked),
+        attempt('with the older list put back', older),
+        attempt('without a list, the service started anew', none),
+      ],
+      control: attempt('before it was revoked', before),
+      kernel: [revoked, older, none].flatMap(({ kernel }) =>
+        kernel.filter((line) => line.includes('revoked')),
+      ),
+      seconds: sum([before, revoked, older, none]),
+    };
+  }
+
+  async #putList(list: Uint8Array): Promise<void> {
+    const args = { path: revocationsFile, content: Buffer.from(list).toString('hex') };
+    await this.#host.must(this.#host.ask('put-file', args), revocationsFile);
   }
 
   async #flip({ rootHash, changeable }: TestImage): Promise<void> {

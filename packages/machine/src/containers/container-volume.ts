@@ -5,7 +5,10 @@
 
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { encodeLayerRevocations, layerRevocationsType } from '@osguard/formats/layer';
 import { digestHex } from '@osguard/formats/oci';
+import type { Signer } from '@osguard/keys';
+import { signDsse } from '@osguard/keys';
 import type { VolumeFile } from '../prove/volume.ts';
 import { buildVolume } from '../prove/volume.ts';
 import type { TestImages, TestImagesOptions } from './test-images.ts';
@@ -21,11 +24,15 @@ export interface ContainerFiles {
   /** The disk's file. */
   readonly path: string;
   readonly images: TestImages;
+  /** Signed lists of revoked layers: one without any, and a newer one that has the image `revoked`. */
+  readonly revocations: Readonly<Record<'none' | 'newer', Uint8Array>>;
 }
 
 export type ContainerFilesOptions = Omit<TestImagesOptions, 'folder' | 'workFolder'> & {
   /** To write to. */
   readonly folder: string;
+  /** Signs lists of revoked layers. */
+  readonly release: Signer;
 };
 
 export async function writeContainerFiles(options: ContainerFilesOptions): Promise<ContainerFiles> {
@@ -44,7 +51,23 @@ export async function writeContainerFiles(options: ContainerFilesOptions): Promi
   });
   const path = join(options.folder, 'containers.raw');
   writeFileSync(path, bytes);
-  return { path, images };
+  const list = (version: number, rootHashes: readonly string[]): Promise<Uint8Array> =>
+    revocationList(options.release, { version, rootHashes });
+  const revocations = { none: await list(1, []), newer: await list(2, [images.revoked.rootHash ?? '']) };
+  return { path, images, revocations };
+}
+
+async function revocationList(
+  signer: Signer,
+  { version, rootHashes }: { readonly version: number; readonly rootHashes: readonly string[] },
+): Promise<Uint8Array> {
+  const payload = encodeLayerRevocations({
+    version,
+    issued: new Date().toISOString().replace(/\.\d+Z$/, 'Z'),
+    rootHashes: rootHashes.map((rootHash) => ({ rootHash, reason: 'revoked by the proof' })),
+    signers: [],
+  });
+  return signDsse(signer, { payloadType: layerRevocationsType, payload });
 }
 
 function filesBelow(folder: string): readonly VolumeFile[] {

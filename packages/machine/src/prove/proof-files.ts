@@ -32,7 +32,7 @@ export interface ProofFilesOptions {
   readonly folder: string;
   /** Whether the boots that only the full proof makes are wanted. */
   readonly full: boolean;
-  /** Whether containers are attacked: needs the private key of the role usr as well. */
+  /** Whether containers are attacked: needs the private keys of the roles usr and release as well. */
   readonly containers: boolean;
 }
 
@@ -99,6 +99,7 @@ export async function writeProofFiles(options: ProofFilesOptions): Promise<Proof
       containers: await writeContainerFiles({
         layers,
         usr: await keyring.signer('usr'),
+        release: await keyring.signer('release'),
         foreign: await foreign.signer('layers'),
         tree: options.intruderTree,
         folder,

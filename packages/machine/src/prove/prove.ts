@@ -27,7 +27,10 @@ import { findVictim } from './victim.ts';
 
 export interface ProveOptions {
   readonly release: ReleaseFolder;
-  /** Private keys of the roles boot and layers, certificates of platform and exchange. */
+  /**
+   * Private keys of the roles boot and layers, certificates of platform and exchange; where containers are attacked, the
+   * private keys of usr and release too.
+   */
   readonly keyring: Keyring;
   /** Only what one enforcing boot and the firmware can show, without control boots. */
   readonly short: boolean;

@@ -77,6 +77,7 @@ export const attackRows: readonly AttackRow[] = [
   row('layer-swapped-signature', 'container', false, 'a signature opens only the layer it was made for'),
   row('signature-of-other-role', 'container', false, 'the key that signs /usr signs no layers'),
   row('layer-tampered-blob', 'container', false, 'a published layer that was changed gives no container'),
+  row('rollback-to-revoked-layer', 'container', false, 'a revoked layer does not come back'),
   row('container-drop-exec', 'container', true, 'IPE: a program dropped into a container does not run'),
   row('container-memfd', 'container', true, 'IPE: nor one that exists only in its memory'),
   row('container-preload', 'container', true, 'IPE: nor an unsigned library in its signed programs'),

@@ -21,7 +21,9 @@ ATTACKS = {
     **execution.ATTACKS, **memory.ATTACKS, **kernel.ATTACKS, **policy.ATTACKS, **storage.ATTACKS, **state.ATTACKS,
     **command.ATTACKS,
 }
-MARKS = ("ipe_op=", "avc:", "Lockdown:", "verity", "Loading of", "module verification", "IPE", "SELinux:")
+MARKS = (
+    "ipe_op=", "avc:", "Lockdown:", "verity", "Loading of", "module verification", "IPE", "SELinux:", "osguard-layers",
+)
 
 
 class KernelLog:
