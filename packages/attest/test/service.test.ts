@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
 import { test } from 'node:test';
 import { verifyToken } from '@osguard/attest';
 import type { JsonWebKeySet } from '@osguard/attest';
@@ -59,4 +60,32 @@ void test('a machine enrols, is trusted, gets its secret, and loses it when its 
   assert.equal(await verdict(), 'refused');
   await admin.send('POST', `/v1/releases/${release}/state`, { state: 'promoted' });
   assert.equal((await proveModel(node)).json['verdict'], 'trusted');
+});
+
+void test('a trusted node gets a certificate for its TLS key that ends with the verdict', async () => {
+  await using rig = await startRig();
+  await rig.prepare();
+  using admin = await rig.operator();
+  using node = rig.client(modelTlsKey);
+  await enrolModel(node);
+  const set = async (kind: string, body?: Buffer): Promise<number> =>
+    (await admin.send('PUT', `/v1/secrets/node.pem?kind=${kind}`, body)).status;
+  assert.equal(await set('certificate', Buffer.from('x')), 400);
+  assert.equal(await set('bytes'), 400);
+  assert.equal(await set('certificate'), 200);
+  assert.equal((await node.send('GET', '/v1/secrets/node.pem')).json['reason'], 'not-trusted');
+  const { json } = await proveModel(node);
+  assert.deepEqual(json['secrets'], ['node.pem']);
+  const pem = (await node.send('GET', '/v1/secrets/node.pem')).bytes.toString();
+  const leaf = new X509Certificate(pem);
+  const authority = new X509Certificate((await node.send('GET', '/v1/node-authority')).bytes);
+  assert.ok(leaf.verify(authority.publicKey));
+  assert.ok(leaf.checkIssued(authority));
+  assert.equal(leaf.ca, false);
+  assert.equal(leaf.subjectAltName, `URI:urn:osguard:node:${modelNode}`);
+  assert.deepEqual(
+    new Uint8Array(leaf.publicKey.export({ format: 'der', type: 'spki' })),
+    new Uint8Array(modelTlsSpki),
+  );
+  assert.equal(leaf.validToDate.getTime(), Math.floor(Date.parse(String(json['expires'])) / 1000) * 1000);
 });

@@ -312,7 +312,12 @@ export function storeContract(which: string, { fresh, again, skip = false }: Sto
     const request = { name: 'join', tlsKey: idOf(1001), now, address: '10.0.0.1' };
     const before = await store.decisions.head();
     const answer = await store.secrets.release(request);
-    assert.deepEqual(answer, { outcome: 'released', node: idOf(1), sealed: Uint8Array.of(7, 8, 9) });
+    assert.deepEqual(answer, {
+      outcome: 'released',
+      node: idOf(1),
+      expires: now + 10 * minute,
+      sealed: Uint8Array.of(7, 8, 9),
+    });
     assert.equal((await store.decisions.head()).seq, before.seq + 1);
     assert.deepEqual(await store.secrets.release({ ...request, name: 'x' }), { outcome: 'not-found' });
     assert.deepEqual(await store.secrets.release({ ...request, tlsKey: idOf(5) }), {

@@ -14,6 +14,7 @@ export const paths = {
   decisions: '/v1/decisions',
   events: '/v1/events',
   jwks: '/.well-known/jwks.json',
+  nodeAuthority: '/v1/node-authority',
   openapi: '/openapi.json',
   health: '/healthz',
   ready: '/readyz',

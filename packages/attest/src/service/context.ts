@@ -5,6 +5,7 @@ import type { Store } from '../store/index.ts';
 import type { Changes } from './changes.ts';
 import type { Judge } from './judge/pool.ts';
 import type { Metrics } from './metrics.ts';
+import type { NodeAuthority } from './node-authority.ts';
 import type { RateLimit, RateLimiter } from './rate-limit.ts';
 import type { ReleaseBook } from './release-book.ts';
 import type { Sealing } from './sealing.ts';
@@ -69,6 +70,7 @@ export interface VerifierContext {
   readonly now: () => number;
   readonly log: LogLine;
   readonly secretNames: SecretNames;
+  readonly nodeAuthority: NodeAuthority;
   /** Public keys of tokens, as JSON. */
   readonly jwks: unknown;
   /** False once it stops. */

@@ -1,6 +1,7 @@
 /**
- * The state folder: `secrets.key` (seals secrets), `token.key` (signs verdict tokens, PKCS #8 PEM) and, for SQLite,
- * `verifier.db`. Files are made once, whole, readable by their owner only. Replicas on PostgreSQL share the two keys.
+ * The state folder: `secrets.key` (seals secrets), `token.key` (signs verdict tokens, PKCS #8 PEM), `nodes.pem` (signs
+ * certificates of nodes) and, for SQLite, `verifier.db`. Files are made once, whole, readable by their owner only.
+ * Replicas on PostgreSQL share the three keys.
  */
 
 import { createPrivateKey, generateKeyPairSync, randomBytes } from 'node:crypto';
@@ -8,6 +9,8 @@ import type { KeyObject } from 'node:crypto';
 import { link, mkdir, open, readFile, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ServiceError } from './error.ts';
+import { makeNodeAuthority, openNodeAuthority } from './node-authority.ts';
+import type { NodeAuthority } from './node-authority.ts';
 import { sealingKeySize } from './sealing.ts';
 
 export interface State {
@@ -15,6 +18,7 @@ export interface State {
   readonly database: string;
   readonly sealingKey: Uint8Array;
   readonly tokenKey: KeyObject;
+  readonly nodeAuthority: NodeAuthority;
 }
 
 /** Opens the folder, making what is not there. @throws ServiceError `state` */
@@ -32,7 +36,16 @@ export async function openState(folder: string): Promise<State> {
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     return Buffer.from(privateKey.export({ format: 'pem', type: 'pkcs8' }));
   });
-  return { folder, database: join(folder, 'verifier.db'), sealingKey, tokenKey: readTokenKey(pem, file) };
+  const authority = await privateFile(join(folder, 'nodes.pem'), () =>
+    Buffer.from(makeNodeAuthority(Date.now())),
+  );
+  return {
+    folder,
+    database: join(folder, 'verifier.db'),
+    sealingKey,
+    tokenKey: readTokenKey(pem, file),
+    nodeAuthority: openNodeAuthority(authority.toString('latin1')),
+  };
 }
 
 function readTokenKey(pem: Buffer, file: string): KeyObject {

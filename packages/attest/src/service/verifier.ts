@@ -127,6 +127,7 @@ export async function startVerifier(options: VerifierOptions): Promise<Verifier>
       now,
       log,
       secretNames: createSecretNames(store),
+      nodeAuthority: state.nodeAuthority,
       jwks: jwksOf([createTokenSigner(state.tokenKey)]),
       serving: () => serving,
       refreshReleases: async () => refresh(),

@@ -133,12 +133,15 @@ export function nodeStore({ driver, write }: Context): Store['nodes'] {
       }),
     remove: async (id, { at, actor }) =>
       write(async (transaction) => {
-        const rows = await transaction.all('DELETE FROM nodes WHERE id = ?1 RETURNING name', [id]);
-        const [row] = rows;
-        if (row === undefined) return false;
-        await transaction.all('DELETE FROM approvals WHERE node = ?1', [id]);
-        const data = { name: text(row, 'name') };
-        await transaction.append({ at, kind: 'node.removed', subject: id, actor, change: true, data });
+        const [row] = await transaction.all('DELETE FROM nodes WHERE id = ?1 RETURNING name', [id]);
+        const approvals = await transaction.all('DELETE FROM approvals WHERE node = ?1 RETURNING node', [id]);
+        // An approval nobody has used yet can be taken back, too.
+        if (row === undefined && approvals.length === 0) return false;
+        // Nor does what is under way go on: the key was trusted when it began.
+        await transaction.all('DELETE FROM enrolments WHERE node = ?1', [id]);
+        const kind = row === undefined ? 'node.approval-withdrawn' : 'node.removed';
+        const data = row === undefined ? {} : { name: text(row, 'name') };
+        await transaction.append({ at, kind, subject: id, actor, change: true, data });
         return true;
       }),
   };

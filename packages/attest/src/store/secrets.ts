@@ -53,7 +53,7 @@ export function secretStore({ driver, write }: Context): Store['secrets'] {
       write(async (transaction): Promise<SecretAnswer> => {
         // Looked at inside the transaction that records it: a revocation is either before or after.
         const trusted = await transaction.all(
-          `SELECT n.id, n.release_id FROM ${nodesAndReleases} WHERE n.tls_key = ?2 AND ${trustCase('?1')} = 'trusted'`,
+          `SELECT n.id, n.expires, n.release_id FROM ${nodesAndReleases} WHERE n.tls_key = ?2 AND ${trustCase('?1')} = 'trusted'`,
           [now, tlsKey],
         );
         const [node] = trusted;
@@ -70,7 +70,12 @@ export function secretStore({ driver, write }: Context): Store['secrets'] {
           change: false,
           data,
         });
-        return { outcome: 'released', node: id, sealed: bytes(secret, 'sealed') };
+        return {
+          outcome: 'released',
+          node: id,
+          expires: integer(node, 'expires'),
+          sealed: bytes(secret, 'sealed'),
+        };
       }),
   };
 }

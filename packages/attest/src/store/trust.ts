@@ -12,7 +12,8 @@ export function trustCase(now: string): string {
     WHEN n.state <> 'enrolled' THEN 'suspended'
     WHEN n.verdict IS NULL THEN 'new'
     WHEN n.verdict = 'refused' THEN 'refused'
-    WHEN n.verdict <> 'trusted' OR n.expires <= ${now} OR n.at > ${now} + ${clockTolerance} THEN 'expired'
+    WHEN n.verdict <> 'trusted' OR n.expires IS NULL OR n.expires <= ${now} OR n.at IS NULL
+      OR n.at > ${now} + ${clockTolerance} THEN 'expired'
     WHEN r.state IN ('promoted', 'deprecated') AND (r.valid_from IS NULL OR r.valid_from <= ${now})
       AND (r.valid_until IS NULL OR r.valid_until > ${now}) THEN 'trusted'
     ELSE 'release' END`;

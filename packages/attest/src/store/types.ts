@@ -209,7 +209,13 @@ export interface SecretRequest {
 }
 
 export type SecretAnswer =
-  | { readonly outcome: 'released'; readonly node: string; readonly sealed: Uint8Array }
+  | {
+      readonly outcome: 'released';
+      readonly node: string;
+      /** Until then its verdict counts. */
+      readonly expires: number;
+      readonly sealed: Uint8Array;
+    }
   | { readonly outcome: 'not-trusted' | 'not-found' };
 
 export const tokenRoles = ['viewer', 'operator', 'admin'] as const;

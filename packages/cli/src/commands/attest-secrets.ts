@@ -2,9 +2,10 @@
 
 import { readFile } from 'node:fs/promises';
 import type { Command } from '../command.ts';
-import { defineCommand, needed } from '../command.ts';
+import { defineCommand, flag, needed, text } from '../command.ts';
 import { formatBytes } from '../render/format.ts';
 import { printable } from '../render/paint.ts';
+import { UsageError } from '../report.ts';
 import { asking, endpointOptions, timeText } from '../verifier.ts';
 
 export const attestSecretsList: Command = defineCommand({
@@ -23,7 +24,12 @@ export const attestSecretsList: Command = defineCommand({
         if (secrets.length === 0) return paint.dim('no secrets');
         const head = ['name', 'size', 'set', 'by'].map(paint.bold);
         return table(
-          secrets.map((one) => [one.name, formatBytes(one.size), timeText(one.set), printable(one.by)]),
+          secrets.map((one) => [
+            one.name,
+            one.size === 0 ? 'certificate' : formatBytes(one.size),
+            timeText(one.set),
+            printable(one.by),
+          ]),
           { head },
         );
       },
@@ -33,22 +39,36 @@ export const attestSecretsList: Command = defineCommand({
 
 export const attestSecretsSet: Command = defineCommand({
   description: `Reads the secret from a file, or from standard input when the file is -: what stands on a command line, others on
-the machine can read. Nodes get it with their next evidence.`,
-  options: endpointOptions,
+the machine can read. Nodes get it with their next evidence.
+
+With --certificate there is nothing to read: each node that fetches it gets a certificate for the key it speaks TLS with, which
+ends when its verdict does. It names the node by urn:osguard:node:ID and leads to what the verifier shows at /v1/node-authority.`,
+  options: {
+    ...endpointOptions,
+    certificate: flag('--certificate', 'a certificate for the TLS key of each node, made when it fetches it'),
+  },
   args: {
     name: needed('<name>', 'what nodes fetch it by'),
-    file: needed('<file>', 'its bytes; - for standard input'),
+    file: text('[file]', 'its bytes; - for standard input'),
   },
   examples: [
     { line: 'osguard attest secrets set join-token token.txt', does: 'trusted nodes may join the cluster' },
+    {
+      line: 'osguard attest secrets set node.pem --certificate',
+      does: 'trusted nodes can show others who they are',
+    },
   ],
   async run(values, context) {
     const { secretPath, secretSetSchema: answer } = await import('@osguard/attest/protocol');
-    const body = values.file === '-' ? await readFile('/dev/stdin') : await readFile(values.file);
+    const { file, certificate } = values;
+    if ((file === undefined) !== certificate) throw new UsageError('give a file, or --certificate');
+    const body = file === undefined ? undefined : await readFile(file === '-' ? '/dev/stdin' : file);
+    const query = { kind: certificate ? 'certificate' : 'bytes' };
     const set = await asking(values, context, async (client) =>
-      client.ask({ method: 'PUT', path: secretPath(values.name), body, answer }),
+      client.ask({ method: 'PUT', path: secretPath(values.name), query, body, answer }),
     );
-    return { json: set, text: (paint) => `${paint.green('set')} ${set.name} (${formatBytes(set.size)})` };
+    const what = certificate ? 'a certificate for each node' : formatBytes(set.size);
+    return { json: set, text: (paint) => `${paint.green('set')} ${set.name} (${what})` };
   },
 });
 

@@ -94,7 +94,9 @@ async function readSecrets(named: readonly string[]): Promise<ReadonlyMap<string
     const [, name, file] = /^([A-Za-z0-9][A-Za-z0-9._-]{0,127})=(.+)$/.exec(each) ?? [];
     // Without what was given: it may be the secret itself.
     if (name === undefined || file === undefined) throw new UsageError('--secret: expected NAME=FILE');
-    secrets.set(name, await readFile(file));
+    const value = await readFile(file);
+    if (value.length === 0) throw new UsageError(`--secret ${name}: ${file} is empty`);
+    secrets.set(name, value);
   }
   return secrets;
 }

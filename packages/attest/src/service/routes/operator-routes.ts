@@ -93,16 +93,25 @@ const secrets: readonly Route[] = [
   route({
     method: 'PUT',
     path: `${paths.secrets}/:name`,
-    summary: 'Set a secret to the bytes of the body',
+    summary:
+      'Set a secret to the bytes of the body, or to a certificate for the TLS key of each node that fetches it',
     access: 'admin',
     parameters: secret,
     rawBody: true,
     bodyLimit: limits.secret,
+    query: z.strictObject({ kind: z.enum(['bytes', 'certificate']).default('bytes') }),
     answer: secretSetSchema,
     reasons: ['conflict'],
-    async handle({ parameters, bytes, operator }, context) {
+    async handle({ parameters, query, bytes, operator }, context) {
       const { name } = parameters;
-      if (bytes.length === 0) throw new Refused('malformed', { message: 'a secret has at least one byte' });
+      if (query.kind === 'bytes' && bytes.length === 0) {
+        throw new Refused('malformed', { message: 'a secret has at least one byte' });
+      }
+      if (query.kind === 'certificate' && bytes.length > 0) {
+        throw new Refused('malformed', {
+          message: 'a certificate is made for each node, there is nothing to set',
+        });
+      }
       await setSecret({ name, value: bytes, by: actorOf(operator) }, context);
       context.changes.poke();
       return { json: { name, size: bytes.length } };

@@ -43,6 +43,16 @@ export function publicRoutes(openapi: () => unknown): readonly Route[] {
     }),
     route({
       method: 'GET',
+      path: paths.nodeAuthority,
+      summary: 'The certificate that certificates of nodes lead to (PEM)',
+      access: 'public',
+      answerType: 'application/x-pem-file',
+      async handle(_call, { nodeAuthority }) {
+        return { bytes: Buffer.from(nodeAuthority.certificate), type: 'application/x-pem-file' };
+      },
+    }),
+    route({
+      method: 'GET',
       path: paths.openapi,
       summary: 'This description',
       access: 'public',
