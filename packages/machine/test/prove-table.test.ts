@@ -106,10 +106,13 @@ describe('the table of attacks', () => {
       'boot-state',
       'change-byte',
       'drop-caches',
+      'list-folder',
       'mount-volume',
       'persist-plant',
       'put-file',
+      'remove-file',
       'run-program',
+      'run-together',
       'usr-data-control',
     ]);
   });

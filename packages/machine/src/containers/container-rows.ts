@@ -166,7 +166,7 @@ export class ContainerProof {
     const revoked = await run();
     await this.#putList(revocations.none);
     const older = await run();
-    await host.must(host.program(['/usr/bin/rm', revocationsFile]), revocationsFile);
+    await host.must(host.ask('remove-file', { path: revocationsFile }), revocationsFile);
     const restarted = await host.program(['/usr/bin/systemctl', 'restart', 'osguard-layers.service']);
     await host.must(Promise.resolve(restarted), 'restart of osguard-layers');
     const none = await run();

@@ -2,7 +2,7 @@
 
 import type { ContainerHost, Outcome } from './container-host.ts';
 import { lastLine } from './container-host.ts';
-import { greeting } from './greeting-program.ts';
+import { greeting, greetingProgram } from './greeting-program.ts';
 
 export interface DemoImage {
   /** As the host names it. */
@@ -77,14 +77,15 @@ async function execute(host: ContainerHost, program: string): Promise<Outcome> {
 
 async function droppedProgram(host: ContainerHost): Promise<DemoChapter> {
   const dropped = '/tmp/dropped';
-  const copied = await host.program(['/usr/bin/cp', `${rootFolder}/greet`, `${rootFolder}${dropped}`]);
+  const content = Buffer.from(greetingProgram()).toString('hex');
+  const copied = await host.ask('put-file', { path: `${rootFolder}${dropped}`, content, mode: '755' });
   const attempt = await execute(host, dropped);
   const control = await execute(host, '/greet');
   const kernel = attempt.kernel.filter((line) => line.includes('ipe_op=EXECUTE'));
   return {
     id: 'dropped-refused',
     ok: copied.ok && !attempt.output.includes(hello) && control.output.includes(hello) && kernel.length > 0,
-    title: `its program copied to ${dropped} in the running container, and executed`,
+    title: `a copy of its program dropped at ${dropped} in the running container, and executed`,
     evidence: lastLine(copied.ok ? attempt.output : copied.output),
     kernel,
     control: `/greet, of which it is a copy: ${lastLine(control.output)}`,

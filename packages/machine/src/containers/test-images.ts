@@ -23,7 +23,7 @@ import {
 } from '@osguard/layers';
 import type { ImageStore } from '@osguard/layers';
 import { MachineError } from '../error.ts';
-import { greeting, greetingProgram } from './greeting-program.ts';
+import { greeting, greetingProgram, waitingProgram } from './greeting-program.ts';
 import { insideFiles } from './inside-files.ts';
 import { makeImage } from './make-image.ts';
 
@@ -146,7 +146,8 @@ function content(name: TestImageName, tree: string): Pick<Parameters<typeof make
   const greet = { path: 'greet', body: greetingProgram(), mode: 0o755 };
   if (name === 'inside')
     return { files: [greet, ...insideFiles(tree)], env: ['PYTHONHOME=/usr', 'SIGNED_FOLDER='] };
-  return { files: [greet, { path: 'name', body: Buffer.from(name) }] };
+  const wait = { path: 'wait', body: waitingProgram(), mode: 0o755 };
+  return { files: [greet, wait, { path: 'name', body: Buffer.from(name) }] };
 }
 
 function signerOf(

@@ -1,6 +1,8 @@
 """What an administrator of the host does: runs one of its own programs, writes or changes a file of /var."""
 
 import os
+import threading
+import time
 
 from system import MS_RDONLY, attempt, capture, mount, write_file
 
@@ -27,6 +29,38 @@ def put_file(args):
         return "written"
 
     return [attempt(path, put)], None
+
+
+def remove_file(args):
+    path = args["path"]
+
+    def remove():
+        os.unlink(path)
+        return "removed"
+
+    return [attempt(path, remove)], None
+
+
+def list_folder(args):
+    """Names in a folder, one a line; none when it is not there."""
+    path = args["path"]
+    return [attempt(path, lambda: "\n" + "\n".join(sorted(os.listdir(path)) if os.path.isdir(path) else []))], None
+
+
+def run_together(args):
+    """Several programs at the same time, each after so many seconds; one attempt for each."""
+    results = [None] * len(args["programs"])
+
+    def start(index, program):
+        time.sleep(program.get("after", 0))
+        results[index] = run_program(program)[0][0]
+
+    threads = [threading.Thread(target=start, args=each) for each in enumerate(args["programs"])]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results, None
 
 
 def change_byte(args):
@@ -73,6 +107,9 @@ def drop_caches(_args):
 ATTACKS = {
     "run-program": run_program,
     "put-file": put_file,
+    "remove-file": remove_file,
+    "list-folder": list_folder,
+    "run-together": run_together,
     "change-byte": change_byte,
     "mount-volume": mount_volume,
     "drop-caches": drop_caches,
