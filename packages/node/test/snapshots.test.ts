@@ -5,8 +5,8 @@ import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { Code, ConnectError } from '@connectrpc/connect';
 import { scratch } from '@osguard/testkit';
-import { chainId, chainIdOf } from '../../src/snapshotter/chain-id.ts';
-import { diffId, startRig, unpack } from './rig.ts';
+import { chainId, chainIdOf } from '../src/snapshotter/chain-id.ts';
+import { diffId, startRig, unpack } from './support/snapshotter-rig.ts';
 
 const base = chainId([diffId(1)]);
 const top = chainId([diffId(1), diffId(2)]);

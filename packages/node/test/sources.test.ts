@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { sourcesOf } from '../../src/snapshotter/sources.ts';
+import { sourcesOf } from '../src/snapshotter/sources.ts';
 
 void test('registries and repositories from the labels of old and new containerd', () => {
   const labels = {

@@ -10,8 +10,8 @@ import { parseCertificate, planCertificate } from '@osguard/formats/x509';
 import type { Keyring } from '@osguard/keys';
 import { initKeys, loadKeyring, signDsse, signRootHash } from '@osguard/keys';
 import { scratch } from '@osguard/testkit';
-import { CertificateLayerAuthority } from '../../src/snapshotter/authority.ts';
-import { Revocations } from '../../src/snapshotter/revocations.ts';
+import { CertificateLayerAuthority } from '../src/snapshotter/authority.ts';
+import { Revocations } from '../src/snapshotter/revocations.ts';
 
 const rootHash = 'ab'.repeat(32);
 
