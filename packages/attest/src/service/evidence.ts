@@ -109,6 +109,8 @@ async function judgeAndRecord(
   const outcome = await store.evidence.record(record);
   if (outcome === 'nonce-gone') throw new Refused('nonce-refused');
   if (outcome === 'node-changed') throw new Refused('unknown-node');
+  // The release was revoked, or the node suspended, while this was judged: it hears why when it asks again.
+  if (outcome === 'overtaken') throw new Refused('busy', { message: 'node or release changed meanwhile' });
   metrics.evidence.inc({ outcome: record.verdict });
   if (verdict.reason !== undefined) metrics.failedChecks.inc({ check: verdict.reason });
   context.changes.poke();

@@ -1,5 +1,6 @@
 /** From what an operator wrote down (policy, roots, releases, secrets) to what the verifier starts with. */
 
+import { existsSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { decodePem, parseCertificate } from '@osguard/formats/x509';
@@ -86,15 +87,11 @@ export interface ReleaseFilesRead {
 /** The two signed files of a release folder. @throws ServiceError `release` */
 export async function readReleaseFolder(folder: string): Promise<ReleaseFilesRead> {
   const read = async (name: string): Promise<Uint8Array> => {
-    try {
-      return await readBounded(join(folder, name));
-    } catch (cause) {
-      if (cause instanceof ServiceError) throw cause;
-      throw new ServiceError('release', `${folder}: no ${name}`, {
-        hint: 'give a release folder that `osguard image build` made',
-        cause,
-      });
-    }
+    const file = join(folder, name);
+    if (existsSync(file)) return readBounded(file);
+    throw new ServiceError('release', `${folder}: no ${name}`, {
+      hint: 'give a release folder that `osguard image build` made',
+    });
   };
   return { manifest: await read(manifestFile), referenceValues: await read(referenceValuesFile) };
 }
