@@ -1,12 +1,15 @@
 /** What the TPM signed: TPMS_ATTEST of type quote (TPM 2.0 Library Part 2 sections 10.12.4 and 10.12.12). */
 
+import { hash } from 'node:crypto';
 import { equalBytes, fromHex, toHex } from '@osguard/formats/bytes';
-import { pcrSelectionDigest, tpmGenerated } from '@osguard/formats/tpm2';
+import { tpmGenerated } from '@osguard/formats/tpm2';
 import { evidenceQualifyingData } from '../protocol/index.ts';
 import { signerCheck } from './attestation-key.ts';
 import type { CheckDefinition } from './check.ts';
 import { Refused } from './check.ts';
 
+/** Bytes of a value of the bank SHA-256. */
+const pcrSize = 32;
 /** TPM_ST_ATTEST_QUOTE. */
 const quoteTag = 0x8018;
 
@@ -118,10 +121,11 @@ export const quotedPcrChecks: readonly CheckDefinition[] = [
   {
     id: 'pcr-digest',
     claim: 'the PCR values are those that were signed',
-    run({ quote, signature, evidence }) {
-      const sha256 = new Map([...evidence.pcrs].map(([pcr, value]) => [pcr, fromHex(value)]));
-      const digest = pcrSelectionDigest(quote.pcrSelections, { sha256 }, signature.hash);
-      if (equalBytes(digest, quote.pcrDigest)) return;
+    run({ quote, signature, evidence, selected }) {
+      // Selections of one bank are hashed in ascending order (Part 3 sections 18.4 and 22.4).
+      const values = fromHex(selected.map((pcr) => evidence.pcrs.get(pcr) ?? '').join(''), 'PCR values');
+      const digest = hash(signature.hash, values, 'buffer');
+      if (values.length === selected.length * pcrSize && equalBytes(digest, quote.pcrDigest)) return;
       throw new Refused('the PCR values do not hash to the digest the TPM signed', {
         expected: toHex(quote.pcrDigest),
         found: toHex(digest),

@@ -119,19 +119,21 @@ function agileEvent(
     });
   }
   const digests: Partial<Record<PcrBank, Uint8Array>> = {};
-  const seen = new Set<number>();
+  /** One bit for each algorithm of the Spec ID event, of which there are at most 16. */
+  let seen = 0;
   for (let i = 0; i < count; i += 1) {
     const at = reader.offset;
     const id = reader.u16('digest algorithm');
     // In the order of the Spec ID event nearly always; the specification does not demand it.
-    const algorithm = algorithms[i]?.id === id ? algorithms[i] : algorithms.find((each) => each.id === id);
-    if (algorithm === undefined || seen.has(id)) {
+    const place = algorithms[i]?.id === id ? i : algorithms.findIndex((each) => each.id === id);
+    const algorithm = algorithms[place];
+    if (algorithm === undefined || (seen & (1 << place)) !== 0) {
       const why = algorithm === undefined ? 'is not one of the Spec ID event' : 'is there twice';
       throw new FormatError('malformed', `event ${index}: digest algorithm 0x${id.toString(16)} ${why}`, {
         offset: at,
       });
     }
-    seen.add(id);
+    seen |= 1 << place;
     if (algorithm.facts === undefined || !algorithm.kept) reader.skip(algorithm.size, 'digest');
     else digests[algorithm.facts.bank] = reader.bytes(algorithm.size, 'digest');
   }

@@ -12,6 +12,7 @@ import { parseRecord } from './record.ts';
 /** Bytes of a log, records in it, bytes of a record. */
 export const userspaceLogLimits = { size: 1_048_576, records: 4096, record: 65_536 } as const;
 
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const recordSeparator = 0x1e;
 const lineFeed = 0x0a;
 
@@ -80,7 +81,7 @@ function startOf(hex: string | undefined, bank: PcrBank): Uint8Array {
 
 function decode(bytes: Uint8Array, offset: number): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    return utf8.decode(bytes);
   } catch (cause) {
     throw new FormatError('malformed', 'userspace log: not UTF-8', { offset, cause });
   }
