@@ -88,8 +88,9 @@ export const logTruthChecks: readonly CheckDefinition[] = [
     id: 'log-unmeasured',
     claim: 'every event of the log went into a quoted PCR',
     run({ log, selected }) {
+      const quoted = new Set(selected);
       for (const event of log.events) {
-        const problem = unmeasured(event, selected);
+        const problem = unmeasured(event, quoted);
         if (problem !== undefined)
           throw new Refused(problem, { found: describeEvent(event), where: eventPlace(event) });
       }
@@ -140,11 +141,9 @@ export const logTruthChecks: readonly CheckDefinition[] = [
 const informative = /^(?:StartupLocality\0|SP800-155 Event[\0 23])/;
 
 /** Why an event proves nothing; undefined when it was extended, or is one of the notes firmware may leave. */
-function unmeasured(event: LogEvent, selected: readonly number[]): string | undefined {
+function unmeasured(event: LogEvent, quoted: ReadonlySet<number>): string | undefined {
   if (event.type !== eventTypes.EV_NO_ACTION) {
-    return selected.includes(event.pcr)
-      ? undefined
-      : `PCR ${event.pcr} is not quoted: nothing proves this event`;
+    return quoted.has(event.pcr) ? undefined : `PCR ${event.pcr} is not quoted: nothing proves this event`;
   }
   // The first event is in the old form, whose one digest is SHA-1.
   const digest = event.digests.sha256 ?? event.digests.sha1;
