@@ -41,9 +41,32 @@ export class ContainerHost {
 
   /** A container that is gone again afterwards. */
   async run(reference: string, { flags = [], command = [] }: RunOptions = {}): Promise<Outcome> {
+    return this.program(this.runArguments(reference, { flags, command }));
+  }
+
+  /** The command line of {@link run}, under a name of its own. */
+  runArguments(reference: string, { flags = [], command = [] }: RunOptions = {}): readonly string[] {
     const name = `proof-${this.#next}`;
     this.#next += 1;
-    return this.ctr('run', '--snapshotter', 'osguard', '--rm', ...flags, reference, name, ...command);
+    return [ctr, 'run', '--snapshotter', 'osguard', '--rm', ...flags, reference, name, ...command];
+  }
+
+  /** Several programs of the host at the same time, each after so many seconds. */
+  async together(
+    programs: readonly { readonly argv: readonly string[]; readonly after?: number }[],
+  ): Promise<readonly Outcome[]> {
+    const seen = await this.#intruder.ask('run-together', { args: { programs } });
+    const { kernel, seconds } = seen;
+    return seen.attempts.map(({ succeeded, detail }) => ({ ok: succeeded, output: detail, kernel, seconds }));
+  }
+
+  /** Names in a folder of the host; none when it is not there. */
+  async list(path: string): Promise<readonly string[]> {
+    const { output } = await this.must(this.ask('list-folder', { path }), path);
+    return output
+      .split('\n')
+      .slice(1)
+      .filter((name) => name !== '');
   }
 
   /** One request the agent answers with one attempt. */

@@ -63,6 +63,14 @@ const insideEvidence: Readonly<Record<string, RegExp>> = {
   'container-escape-write-usr': /comm="python/,
 };
 
+/** Gives containerd the images of the proof, and the host their signatures. @throws MachineError (`control-failed`) */
+export async function importImages(host: ContainerHost): Promise<void> {
+  const place = { device: containerDevice, folder: layoutFolder };
+  await host.must(host.ask('mount-volume', place), 'the disk with the images');
+  const archive = `${layoutFolder}/${archiveName}`;
+  await host.must(host.ctr('images', 'import', '--no-unpack', archive), 'import of the images');
+}
+
 export class ContainerProof {
   readonly #host: ContainerHost;
   readonly #files: ContainerFiles;
@@ -101,10 +109,7 @@ export class ContainerProof {
 
   async #prepare(): Promise<Attempt> {
     const host = this.#host;
-    const place = { device: containerDevice, folder: layoutFolder };
-    await host.must(host.ask('mount-volume', place), 'the disk with the images');
-    const archive = `${layoutFolder}/${archiveName}`;
-    await host.must(host.ctr('images', 'import', '--no-unpack', archive), 'import of the images');
+    await importImages(host);
     const { images } = this.#files;
     const { ok, output } = await host.run(images.signed.reference);
     const ran = ok && output.includes(greeting.trim());
@@ -146,10 +151,7 @@ export class ContainerProof {
       attempts: [
         { succeeded: ran, detail: `after one bit of the stored layer was changed: ${lastLine(output)}` },
       ],
-      control: {
-        succeeded: before.output.includes(greeting.trim()),
-        detail: `before: ${lastLine(before.output)}`,
-      },
+      control: greeted('before', before),
       kernel: after.kernel,
       seconds: sum([before, after]),
     };
@@ -170,17 +172,13 @@ export class ContainerProof {
     const restarted = await host.program(['/usr/bin/systemctl', 'restart', 'osguard-layers.service']);
     await host.must(Promise.resolve(restarted), 'restart of osguard-layers');
     const none = await run();
-    const attempt = (what: string, { output }: Outcome): Attempt => ({
-      succeeded: output.includes(greeting.trim()),
-      detail: `${what}: ${lastLine(output)}`,
-    });
     return {
       attempts: [
-        attempt('revoked', revoked),
-        attempt('with the older list put back', older),
-        attempt('without a list, the service started anew', none),
+        greeted('revoked', revoked),
+        greeted('with the older list put back', older),
+        greeted('without a list, the service started anew', none),
       ],
-      control: attempt('before it was revoked', before),
+      control: greeted('before it was revoked', before),
       kernel: [revoked, older, none].flatMap(({ kernel }) =>
         kernel.filter((line) => line.includes('revoked')),
       ),
@@ -240,6 +238,11 @@ export class ContainerProof {
     if (found === undefined) throw new MachineError('control-failed', `${id}: ${lastLine(outcome.output)}`);
     return { ...found, kernel: evidenceOf(id, outcome), seconds: outcome.seconds };
   }
+}
+
+/** Successful when the program of a small image could say its line. */
+function greeted(what: string, { output }: Outcome): Attempt {
+  return { succeeded: output.includes(greeting.trim()), detail: `${what}: ${lastLine(output)}` };
 }
 
 function evidenceOf(id: string, { kernel }: Outcome): readonly string[] {

@@ -4,7 +4,7 @@
  * A release lets nobody in: what an administrator would type is typed by the intruder of the proof (docs/proof.md).
  */
 
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { EventSink } from '@osguard/events';
@@ -16,16 +16,10 @@ import { openRegistry, signImage } from '@osguard/layers';
 import type { ImageStore } from '@osguard/layers';
 import { readHostConfiguration } from '../attest-demo/host-configuration.ts';
 import { MachineError } from '../error.ts';
-import { bootDisk, defaultLimits, intruderDisk, releaseDisk } from '../prove/context.ts';
-import { Guest } from '../prove/guest.ts';
-import { Intruder } from '../prove/intruder.ts';
-import { intruderTree } from '../prove/intruder-volume.ts';
-import { writeProofFiles } from '../prove/proof-files.ts';
-import { enrolledVariables } from '../prove/variables.ts';
 import { openTools } from '../tools/open.ts';
+import { bootContainerHost } from './boot.ts';
 import type { DemoChapter, DemoImage } from './demo-chapters.ts';
 import { demoChapters } from './demo-chapters.ts';
-import { ContainerHost } from './container-host.ts';
 import { greetingProgram, waitingProgram } from './greeting-program.ts';
 import { startLocalRegistry } from './local-registry.ts';
 import { makeImage } from './make-image.ts';
@@ -56,7 +50,7 @@ const loopbackInGuest = '10.0.2.2';
 
 /** @throws MachineError, LayerError, KeysError when it cannot be shown; what is shown and wrong is in the result */
 export async function demonstrateLayers(options: LayersDemoOptions): Promise<LayersDemo> {
-  const { release, keyring, sink, signal, consoles } = options;
+  const { release, sink, signal, consoles } = options;
   const port = registryPort(release);
   const tools = await openTools({
     sets: ['run', 'intruder', 'registry'],
@@ -72,39 +66,15 @@ export async function demonstrateLayers(options: LayersDemoOptions): Promise<Lay
   const images = await step(sink, making, () =>
     pushImages(registry.host, { ...options, workFolder: folder.path }),
   );
-  const files = await writeProofFiles({
-    uki: release.file('uki.efi'),
-    rootHash: release.rootHash,
-    keyring,
-    intruderTree: intruderTree(tools),
-    folder: folder.path,
-    full: false,
-    containers: false,
-  });
-  const variables = join(folder.path, 'variables.fd');
-  writeFileSync(variables, enrolledVariables(keyring, { tools, release }));
-  const context = {
+  await using booted = await bootContainerHost({
+    ...options,
     tools,
-    files,
-    variables,
-    disk: release.file('disk.raw'),
-    memoryMiB: options.memoryMiB ?? 2048,
-    cpus: options.cpus ?? 2,
-    limits: defaultLimits,
-    sink,
-    ...(consoles !== undefined && { consoleFolder: consoles }),
-    ...(signal !== undefined && { signal }),
-  };
-  await using guest = await Guest.start(context, {
-    name: 'layers',
-    title: 'boot the release, with a network',
-    disks: [bootDisk(files.planted, 0), releaseDisk(context, 1), intruderDisk(context)],
-    network: { restrict: false, forward: [] },
+    folder: folder.path,
+    images: false,
+    network: true,
   });
-  const intruder = new Intruder(guest);
-  await intruder.ready();
   const chapters: DemoChapter[] = [];
-  for await (const chapter of demoChapters(new ContainerHost(intruder), images)) {
+  for await (const chapter of demoChapters(booted.host, images)) {
     chapters.push(chapter);
     options.onChapter?.(chapter);
   }

@@ -71,7 +71,9 @@ export function intruderDisk({ files }: Pick<ProofContext, 'files'>): DiskOption
 }
 
 /** The disk with the images, when containers are attacked; read-only. */
-export function containerDisks({ files: { containers } }: ProofContext): readonly DiskOptions[] {
+export function containerDisks({
+  files: { containers },
+}: Pick<ProofContext, 'files'>): readonly DiskOptions[] {
   return containers === undefined
     ? []
     : [{ ...bootDisk(containers.path, 91), serial: containerSerialNumber }];

@@ -91,7 +91,8 @@ export function untestable(
   return { id, protection, result: 'untestable', control: 'none', evidence: reason, seconds: 0, details };
 }
 
-const refusal = /ipe_op=|avc: +denied|[Ll]ockdown:|verity|signature|Loading of|rejected|taint|osguard-layers.*osguard: /;
+const refusal =
+  /ipe_op=|avc: +denied|[Ll]ockdown:|verity|signature|Loading of|rejected|taint|osguard-layers.*osguard: /;
 
 function kernelEvidence(seen: Observation): string {
   const line = seen.kernel.find((text) => refusal.test(text));
