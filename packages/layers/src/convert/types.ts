@@ -29,7 +29,7 @@ export interface ConvertLayerOptions {
   /** Bytes the source will give, roughly; of a file they are known. For progress, and so that threads start at once. */
   readonly sourceSize?: number;
   readonly limits?: Partial<LayerLimits>;
-  /** Threads in all, one per core unless given. */
+  /** Threads in all, one per core unless given. 1 starts none, as a single executable needs it. */
   readonly threads?: number;
   readonly signal?: AbortSignal;
   /** Bytes of the source read so far. Called every few milliseconds at most. */
