@@ -66,6 +66,9 @@ function work({ seconds }: Job): Report {
   };
 }
 
+/** MiB a thread may have: garbage is young, so a large nursery buys little. */
+const resourceLimits = { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 32 } as const;
+
 if (isMainThread) {
   const [threads = 2, seconds = 8] = process.argv.slice(2).map(Number);
   const job: Job = { seconds };
@@ -74,7 +77,7 @@ if (isMainThread) {
       { length: threads },
       () =>
         new Promise<Report>((resolve, reject) => {
-          const worker = new Worker(import.meta.filename, { workerData: job });
+          const worker = new Worker(import.meta.filename, { workerData: job, resourceLimits });
           worker.once('message', resolve);
           worker.once('error', reject);
         }),
