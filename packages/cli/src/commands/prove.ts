@@ -9,7 +9,7 @@ export const proveRelease: Command = defineCommand({
   description: `Boots the release in a virtual machine with its own keys enrolled and lets an intruder with root rights attack it.
 Every attack has a control that shows that it would have worked otherwise. Exit status 1 when anything is not blocked;
 an attack that could not be tried is listed with the reason and never counts as blocked. Needs the private keys of the roles
-boot and layers, because the release itself lets nobody in.`,
+boot and layers, because the release itself lets nobody in; where only signed layers run, those of usr and release too.`,
   options: {
     keys: textOr('--keys <folder>', 'key folder the release was signed with', 'keys'),
     short: flag('--short', 'only what one boot can show, without control boots'),
@@ -61,7 +61,7 @@ const marks: Readonly<Record<Row['result'], string>> = {
   untestable: 'not testable',
 };
 /** Columns of the longest name of an attack. */
-const nameWidth = 20;
+const nameWidth = 27;
 const longestEvidence = 160;
 
 function rowLine(row: Row, { paint }: CommandContext): string {
