@@ -101,7 +101,8 @@ function legacyEvent(reader: ByteReader, index: number): LogEvent {
   const { offset } = reader;
   const { pcr, type } = header(reader, index);
   const sha1 = reader.bytes(20, 'SHA-1 digest');
-  return { index, offset, pcr, type, typeName: eventTypeName(type), digests: { sha1 }, ...data(reader) };
+  const { data, dataOffset } = readData(reader);
+  return { index, offset, pcr, type, typeName: eventTypeName(type), digests: { sha1 }, data, dataOffset };
 }
 
 /** TCG_PCR_EVENT2, section 10.2.2: digests of algorithms of the Spec ID event, each once. */
@@ -137,7 +138,8 @@ function agileEvent(
     if (algorithm.facts === undefined || !algorithm.kept) reader.skip(algorithm.size, 'digest');
     else digests[algorithm.facts.bank] = reader.bytes(algorithm.size, 'digest');
   }
-  return { index, offset, pcr, type, typeName: eventTypeName(type), digests, ...data(reader) };
+  const { data, dataOffset } = readData(reader);
+  return { index, offset, pcr, type, typeName: eventTypeName(type), digests, data, dataOffset };
 }
 
 function header(reader: ByteReader, index: number): { readonly pcr: number; readonly type: number } {
@@ -150,7 +152,7 @@ function header(reader: ByteReader, index: number): { readonly pcr: number; read
   return { pcr, type };
 }
 
-function data(reader: ByteReader): { readonly data: Uint8Array; readonly dataOffset: number } {
+function readData(reader: ByteReader): { readonly data: Uint8Array; readonly dataOffset: number } {
   const size = reader.u32('event size');
   const dataOffset = reader.offset;
   if (size > eventLogLimits.data) {
