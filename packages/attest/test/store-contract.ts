@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decisionHash, genesis } from '../src/store/index.ts';
-import type { NewNode, Store, StoredRelease, VerdictRecord } from '../src/store/index.ts';
+import type { NewNode, NonceLimits, Store, StoredRelease, VerdictRecord } from '../src/store/index.ts';
 
 const now = Date.UTC(2026, 10, 22, 12);
 const minute = 60_000;
@@ -72,7 +72,7 @@ const nonce = (number: number): Parameters<Store['nonces']['add']>[0] => ({
 });
 const trusted = async (store: Store, number: number, change: Partial<VerdictRecord> = {}): Promise<void> => {
   await store.nodes.enrol(newNode(number));
-  await store.nonces.add(nonce(number), 4);
+  await store.nonces.add(nonce(number), from(4));
   assert.equal(await store.evidence.record(verdictOf(number, change)), 'recorded');
 };
 const trustOf = async (store: Store, number: number, at = now): Promise<string | undefined> =>
@@ -95,6 +95,8 @@ const plainDecision = (index: number) => ({
   data: { index },
 });
 
+const from = (perAddress: number, address = '10.0.0.1'): NonceLimits => ({ address, perAddress, total: 100 });
+
 export interface StoreContractOptions {
   /** A store without anything in it. */
   readonly fresh: () => Promise<Store>;
@@ -116,8 +118,9 @@ export function storeContract(which: string, { fresh, again, skip = false }: Sto
   };
   each('of many who use one nonce at once, one wins', async (store) => {
     const other = await again(store);
+    await store.releases.add(newRelease('r1'), 'test');
     await store.nodes.enrol(newNode(1));
-    await store.nonces.add(nonce(1), 4);
+    await store.nonces.add(nonce(1), from(4));
     const tries = Array.from({ length: 16 }, (_, index) =>
       (index % 2 === 0 ? store : other).evidence.record(verdictOf(1)),
     );
@@ -131,12 +134,18 @@ export function storeContract(which: string, { fresh, again, skip = false }: Sto
   each('a nonce is bound to its node, and outstanding ones are bounded', async (store) => {
     await store.nodes.enrol(newNode(1));
     await store.nodes.enrol(newNode(2));
-    assert.equal(await store.nonces.add(nonce(1), 2), 'added');
+    assert.equal(await store.nonces.add(nonce(1), from(2)), 'added');
     assert.equal(await store.evidence.record(verdictOf(2, { nonce: nonceOf(1) })), 'nonce-gone');
-    assert.equal(await store.nonces.add({ ...nonce(1), nonce: nonceOf(11) }, 2), 'added');
-    assert.equal(await store.nonces.add({ ...nonce(1), nonce: nonceOf(12) }, 2), 'full');
+    assert.equal(await store.nonces.add({ ...nonce(1), nonce: nonceOf(11) }, from(2)), 'added');
+    assert.equal(await store.nonces.add({ ...nonce(1), nonce: nonceOf(12) }, from(2)), 'full');
+    assert.equal(await store.nonces.add({ ...nonce(1), nonce: nonceOf(14) }, from(2, '10.0.0.2')), 'added');
+    assert.equal(
+      await store.nonces.add({ ...nonce(1), nonce: nonceOf(15) }, { ...from(9), total: 3 }),
+      'full',
+    );
+    assert.equal(await store.nonces.add({ ...nonce(77), nonce: nonceOf(16) }, from(2)), 'unknown-node');
     const later = { issued: now + 2 * minute, expires: now + 3 * minute };
-    assert.equal(await store.nonces.add({ ...nonce(1), ...later, nonce: nonceOf(13) }, 2), 'added');
+    assert.equal(await store.nonces.add({ ...nonce(1), ...later, nonce: nonceOf(13) }, from(2)), 'added');
     const context = await store.evidence.context(idOf(1), nonceOf(1));
     assert.equal(context.node?.name, 'node-1');
     assert.deepEqual(context.node?.ek, Uint8Array.of(1, 1));
@@ -149,7 +158,7 @@ export function storeContract(which: string, { fresh, again, skip = false }: Sto
   each('a rejected attempt uses the nonce up and leaves the node alone', async (store) => {
     await store.releases.add(newRelease('r1'), 'test');
     await trusted(store, 1);
-    await store.nonces.add({ ...nonce(1), nonce: nonceOf(2) }, 4);
+    await store.nonces.add({ ...nonce(1), nonce: nonceOf(2) }, from(4));
     const decision = { at: now, kind: 'evidence.rejected', actor: 'x', change: false, data: {} };
     assert.equal(await store.evidence.reject(nonceOf(2), decision), 'recorded');
     assert.equal(await store.evidence.record(verdictOf(1, { nonce: nonceOf(2) })), 'nonce-gone');
@@ -158,7 +167,7 @@ export function storeContract(which: string, { fresh, again, skip = false }: Sto
 
   each('a verdict under a key that was replaced meanwhile counts for nothing', async (store) => {
     await store.nodes.enrol(newNode(1));
-    await store.nonces.add(nonce(1), 4);
+    await store.nonces.add(nonce(1), from(4));
     assert.equal(await store.evidence.record(verdictOf(1, { akName: 'other' })), 'node-changed');
     assert.equal(await trustOf(store, 1), 'new');
     assert.equal(await store.evidence.record(verdictOf(1)), 'nonce-gone');
@@ -191,7 +200,7 @@ export function storeContract(which: string, { fresh, again, skip = false }: Sto
     await store.nodes.setState(idOf(1), { at: now, actor: 'op', state: 'suspended' });
     assert.equal(await trustOf(store, 1), 'suspended');
     await store.nodes.setState(idOf(1), { at: now, actor: 'op', state: 'enrolled' });
-    await store.nonces.add({ ...nonce(1), nonce: nonceOf(5) }, 4);
+    await store.nonces.add({ ...nonce(1), nonce: nonceOf(5) }, from(4));
     const refused = {
       nonce: nonceOf(5),
       verdict: 'refused',
@@ -239,7 +248,22 @@ export function storeContract(which: string, { fresh, again, skip = false }: Sto
     ]);
   });
 
+  each('a verdict that was overtaken by an operator or another replica is not stored', async (store) => {
+    await store.releases.add(newRelease('r1'), 'test');
+    await trusted(store, 1);
+    const change = { id: 'r1', from: null, until: null, at: now, actor: 'op' } as const;
+    await store.releases.change({ ...change, state: 'revoked' });
+    await store.nonces.add({ ...nonce(1), nonce: nonceOf(2) }, from(4));
+    assert.equal(await store.evidence.record(verdictOf(1, { nonce: nonceOf(2) })), 'overtaken');
+    assert.equal(await store.evidence.record(verdictOf(1, { nonce: nonceOf(2) })), 'nonce-gone');
+    await store.releases.change({ ...change, state: 'promoted' });
+    await store.nodes.setState(idOf(1), { at: now, actor: 'op', state: 'suspended' });
+    await store.nonces.add({ ...nonce(1), nonce: nonceOf(3) }, from(4));
+    assert.equal(await store.evidence.record(verdictOf(1, { nonce: nonceOf(3) })), 'overtaken');
+  });
+
   each('an attestation key is replaced only when an operator allowed it', async (store) => {
+    await store.releases.add(newRelease('r1'), 'test');
     await trusted(store, 1);
     assert.equal(await store.nodes.enrol(newNode(1)), 'enrolled', 'the same key enrols as often as it likes');
     const other = newNode(1, { akName: 'new', ak: Uint8Array.of(9) });
@@ -302,6 +326,13 @@ export function storeContract(which: string, { fresh, again, skip = false }: Sto
     assert.equal(await store.enrolments.approve(idOf(1), { at: now, actor: 'op' }), 'already');
     assert.equal(await store.enrolments.isApproved(idOf(1)), true);
     assert.equal((await store.enrolments.applicants()).length, 2);
+    assert.equal(
+      await store.nodes.remove(idOf(1), { at: now, actor: 'op' }),
+      true,
+      'an approval can be taken back',
+    );
+    assert.equal(await store.enrolments.isApproved(idOf(1)), false);
+    assert.equal(await store.nodes.remove(idOf(1), { at: now, actor: 'op' }), false);
   });
 
   each('a secret goes to a trusted TLS key only, and each time is recorded', async (store) => {

@@ -14,12 +14,13 @@ import type { SecretNames } from './secret-names.ts';
 export interface ServiceLimits {
   /** Requests of one address. */
   readonly address: RateLimit;
-  /** Nonces and evidence of one node. */
+  /** Nonces and evidence of one node from one address: a stranger elsewhere does not slow it down. */
   readonly node: RateLimit;
   /** Decisions about strangers that are logged; what is beyond is counted only, so that nobody can fill the disk. */
   readonly strangers: RateLimit;
-  /** Nonces a node may have open. */
+  /** Nonces one address may have open for a node, and all addresses together. */
   readonly noncesPerNode: number;
+  readonly noncesPerNodeInAll: number;
   readonly enrolments: number;
   readonly enrolmentsPerAddress: number;
   /** Milliseconds. */
@@ -35,6 +36,7 @@ export const defaultLimits: ServiceLimits = {
   node: { perSecond: 0.5, burst: 20 },
   strangers: { perSecond: 5, burst: 500 },
   noncesPerNode: 8,
+  noncesPerNodeInAll: 4096,
   enrolments: 1000,
   enrolmentsPerAddress: 50,
   enrolmentLifetime: 300_000,

@@ -14,20 +14,25 @@ import type { VerifierContext } from './context.ts';
 import type { Judgement } from './judge/judge.ts';
 import { parseBoundedJson } from './json.ts';
 import type { PeerKey } from './peer.ts';
+import { addressKey } from './rate-limit.ts';
 import { Refused } from './refusal.ts';
 
 /** @throws Refused */
 export async function issueNonce(
   { node, purpose }: NonceRequest,
+  { address }: { readonly address: string },
   context: VerifierContext,
 ): Promise<NonceAnswer> {
   const { store, limits } = context;
-  limitNode(node, context);
+  limitNode(node, address, context);
   const { quote } = context.policy();
   const now = context.now();
   const nonce = randomBytes(32).toString('base64');
   const expires = now + quote.maximumAge;
-  const added = await store.nonces.add({ nonce, node, purpose, issued: now, expires }, limits.noncesPerNode);
+  const added = await store.nonces.add(
+    { nonce, node, purpose, issued: now, expires },
+    { address: addressKey(address), perAddress: limits.noncesPerNode, total: limits.noncesPerNodeInAll },
+  );
   if (added === 'unknown-node') throw new Refused('unknown-node');
   if (added === 'full') throw new Refused('rate-limited', { retryAfter: 30 });
   return { nonce, expires: new Date(expires).toISOString(), pcrs: quote.pcrs };
@@ -69,7 +74,7 @@ const underWay = new WeakMap<VerifierContext, Set<string>>();
 export async function acceptEvidence(input: EvidenceInput, context: VerifierContext): Promise<string> {
   const { node, peer } = input;
   if (peer === undefined) throw new Refused('channel-refused');
-  limitNode(node, context);
+  limitNode(node, input.address, context);
   const busy = underWay.get(context) ?? new Set();
   underWay.set(context, busy);
   if (busy.has(node)) throw new Refused('busy', { message: 'evidence of this node is being judged' });
@@ -186,8 +191,8 @@ function verdictRecord({ verdict, agent, token }: Judgement, input: RecordInput)
   };
 }
 
-function limitNode(node: string, { limiters }: VerifierContext): void {
-  const retryAfter = limiters.node.take(node);
+function limitNode(node: string, address: string, { limiters }: VerifierContext): void {
+  const retryAfter = limiters.node.take(`${node} ${addressKey(address)}`);
   if (retryAfter > 0) throw new Refused('rate-limited', { retryAfter });
 }
 

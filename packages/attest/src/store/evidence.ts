@@ -8,18 +8,18 @@ import type { Store, StoredNonce } from './types.ts';
 
 export function nonceStore({ write }: Context): Store['nonces'] {
   return {
-    add: async ({ nonce, node, purpose, issued, expires }, most) =>
+    add: async ({ nonce, node, purpose, issued, expires }, { address, perAddress, total }) =>
       write(async (transaction) => {
         const [row] = await transaction.all(
-          `SELECT (SELECT count(*) FROM nodes WHERE id = ?1) AS known,
-            (SELECT count(*) FROM nonces WHERE node = ?1 AND expires > ?2) AS outstanding`,
-          [node, issued],
+          `SELECT (SELECT count(*) FROM nodes WHERE id = ?1) AS known, count(*) AS outstanding,
+            count(CASE WHEN address = ?3 THEN 1 END) AS same FROM nonces WHERE node = ?1 AND expires > ?2`,
+          [node, issued, address],
         );
         if (row === undefined || integer(row, 'known') === 0) return 'unknown-node';
-        if (integer(row, 'outstanding') >= most) return 'full';
+        if (integer(row, 'same') >= perAddress || integer(row, 'outstanding') >= total) return 'full';
         await transaction.all(
-          'INSERT INTO nonces (nonce, node, purpose, issued, expires) VALUES (?1, ?2, ?3, ?4, ?5)',
-          [nonce, node, purpose, issued, expires],
+          'INSERT INTO nonces (nonce, node, purpose, issued, expires, address) VALUES (?1, ?2, ?3, ?4, ?5, ?6)',
+          [nonce, node, purpose, issued, expires, address],
         );
         return 'added';
       }),
@@ -47,10 +47,12 @@ export function evidenceStore({ driver, write }: Context): Store['evidence'] {
         );
         if (taken.length === 0) return 'nonce-gone';
         const [before] = await transaction.all(
-          'SELECT verdict, release_id FROM nodes WHERE id = ?1 AND ak_name = ?2',
-          [record.node, record.akName],
+          `SELECT n.verdict, n.release_id, n.state, r.state AS release_state
+            FROM nodes n LEFT JOIN releases r ON r.id = ?3 WHERE n.id = ?1 AND n.ak_name = ?2`,
+          [record.node, record.akName, record.release],
         );
         if (before === undefined) return 'node-changed';
+        if (record.verdict === 'trusted' && !stillCounts(before)) return 'overtaken';
         // A refusal does not wipe out what the machine ran last: rollback protection looks at it.
         await transaction.all(
           `UPDATE nodes SET verdict = ?2, at = ?3, expires = ?4, release_id = ?5, reason = ?6, checks = ?7,
@@ -88,6 +90,12 @@ export function evidenceStore({ driver, write }: Context): Store['evidence'] {
         return taken.length === 0 ? 'nonce-gone' : 'recorded';
       }),
   };
+}
+
+/** What the judge was told of node and release may have changed while it judged, also by another replica. */
+function stillCounts(row: SqlRow): boolean {
+  const release = textOrNull(row, 'release_state');
+  return text(row, 'state') === 'enrolled' && (release === 'promoted' || release === 'deprecated');
 }
 
 function nonceOf(row: SqlRow): StoredNonce {

@@ -16,6 +16,7 @@ export type {
   Decision,
   EnrolmentLimits,
   NewNode,
+  NonceLimits,
   NodeDetail,
   NodeQuery,
   NodeSummary,

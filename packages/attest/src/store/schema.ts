@@ -8,7 +8,8 @@ import { StoreError } from './error.ts';
 
 const first = `
 CREATE TABLE nonces (
-  nonce TEXT PRIMARY KEY, node TEXT NOT NULL, purpose TEXT NOT NULL, issued {int} NOT NULL, expires {int} NOT NULL);
+  nonce TEXT PRIMARY KEY, node TEXT NOT NULL, purpose TEXT NOT NULL, issued {int} NOT NULL, expires {int} NOT NULL,
+  address TEXT NOT NULL);
 CREATE INDEX nonces_by_node ON nonces (node);
 CREATE INDEX nonces_by_expiry ON nonces (expires);
 CREATE TABLE enrolments (

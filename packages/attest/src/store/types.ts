@@ -16,6 +16,13 @@ export interface StoredNonce {
   readonly expires: number;
 }
 
+export interface NonceLimits {
+  /** Who asks. */
+  readonly address: string;
+  readonly perAddress: number;
+  readonly total: number;
+}
+
 export interface StoredEnrolment {
   readonly id: string;
   readonly node: string;
@@ -277,8 +284,11 @@ export interface Act {
 export interface Store {
   readonly kind: 'sqlite' | 'postgres';
   readonly nonces: {
-    /** `full` when the node has `most` outstanding ones. Only nodes have nonces, which bounds how many there are. */
-    add(nonce: StoredNonce, most: number): Promise<'added' | 'full' | 'unknown-node'>;
+    /**
+     * `full` when there are too many outstanding ones for the node. Only nodes have nonces, which bounds how many there
+     * are; an address has its own share, so that a stranger who asks for nonces of a node does not lock it out.
+     */
+    add(nonce: StoredNonce, limits: NonceLimits): Promise<'added' | 'full' | 'unknown-node'>;
   };
   readonly enrolments: {
     add(enrolment: StoredEnrolment, limits: EnrolmentLimits): Promise<'added' | 'full'>;
@@ -310,7 +320,7 @@ export interface Store {
       nonce: string,
     ): Promise<{ readonly node?: StoredNode; readonly nonce?: StoredNonce }>;
     /** Uses the nonce up and stores the verdict, both or neither. */
-    record(verdict: VerdictRecord): Promise<'recorded' | 'nonce-gone' | 'node-changed'>;
+    record(verdict: VerdictRecord): Promise<'recorded' | 'nonce-gone' | 'node-changed' | 'overtaken'>;
     /** Uses the nonce up without touching the node: the sender did not prove to be it. */
     reject(nonce: string, decision: PendingDecision | undefined): Promise<'recorded' | 'nonce-gone'>;
   };

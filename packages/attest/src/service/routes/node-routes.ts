@@ -56,8 +56,8 @@ export const nodeRoutes: readonly Route[] = [
     body: nonceRequestSchema,
     answer: nonceAnswerSchema,
     reasons: ['unknown-node'],
-    async handle({ body }, context) {
-      return { json: await issueNonce(body, context) };
+    async handle({ body, address }, context) {
+      return { json: await issueNonce(body, { address }, context) };
     },
   }),
   route({
