@@ -22,8 +22,9 @@ const good: EvidenceMessage = {
   agent: { version: '1' },
 };
 
+const takes = (change: object): boolean => evidenceMessageSchema.safeParse({ ...good, ...change }).success;
+
 void test('evidence is read strictly', () => {
-  const takes = (change: object): boolean => evidenceMessageSchema.safeParse({ ...good, ...change }).success;
   assert.ok(takes({}));
   assert.ok(!takes({ more: 1 }));
   assert.ok(!takes({ node: 'A'.repeat(64) }));
