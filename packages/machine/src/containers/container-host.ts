@@ -23,10 +23,10 @@ export interface RunOptions {
 const ctr = '/usr/bin/ctr';
 
 export class ContainerHost {
-  readonly #intruder: Intruder;
+  readonly #intruder: Pick<Intruder, 'ask'>;
   #next = 1;
 
-  constructor(intruder: Intruder) {
+  constructor(intruder: Pick<Intruder, 'ask'>) {
     this.#intruder = intruder;
   }
 

@@ -15,7 +15,7 @@ import type { TestImage, TestImageName } from './test-images.ts';
 import { archiveName } from './test-images.ts';
 
 export interface ContainerRowsOptions {
-  readonly intruder: Intruder;
+  readonly intruder: Pick<Intruder, 'ask'>;
   readonly files: ContainerFiles;
   readonly rows: readonly RowName[];
   readonly onRow: (row: Row) => void;
