@@ -85,12 +85,12 @@ export class ContainerHost {
   }
 }
 
-/** What ctr says in the end, without its own name. */
+/** What ctr says in the end, without its own name and the agent's word for any failure. */
 export function lastLine(output: string): string {
   const lines = output
     .split(/[\r\n]+/)
     .map((line) => line.trim())
     .filter((line) => line !== '' && !/^\(status \d+\)$/.test(line));
   const said = lines.findLast((line) => line.startsWith('ctr: ')) ?? lines.at(-1) ?? '';
-  return said.replace(/^(?:ctr: )+/, '');
+  return said.replace(/^(?:ctr: |EPERM: )+/, '');
 }
