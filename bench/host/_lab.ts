@@ -114,8 +114,9 @@ interface DefinitionPlace {
 function writeDefinition(root: string, { path, variant }: DefinitionPlace): string {
   const { packages = [], text, big, announce } = variant;
   const edits: readonly (readonly [RegExp, string])[] = [
-    // The peer has no agent either.
+    // The peer has neither agent nor signed layers.
     [/^attest:\n(?:  .*\n)+/m, ''],
+    [/^layers:\n(?:  .*\n)+/m, ''],
     [/^packages: \[\]$/m, `packages: [${packages.join(', ')}]`],
     ...(big === undefined ? [] : [[/^  usr: \d+ MiB$/m, `  usr: ${big.room}`] as const]),
   ];
