@@ -37,6 +37,8 @@ export interface HostLayerFinderOptions {
   /** Registries that may be reached without TLS. */
   readonly insecure: readonly string[];
   readonly audit: boolean;
+  /** Whether a signature is one that counts here. */
+  readonly isAccepted: (rootHash: string, signature: Uint8Array) => boolean;
   readonly log: (message: string) => void;
 }
 
@@ -136,7 +138,7 @@ class Search {
   async #published(store: ImageStore): Promise<IncomingLayer | undefined> {
     const { signal, output } = this.#request;
     const { digest, options } = this.#inputs;
-    const images = await findVerityImages(store, digest, { signal });
+    const images = acceptedFirst(await findVerityImages(store, digest, { signal }), options.isAccepted);
     for (const image of images.filter(({ signatures }) => signatures.length > 0 || options.audit)) {
       try {
         const { rootHash, diffId, size, hashOffset } = await fetchVerityImage(store, image, {
@@ -193,6 +195,19 @@ class Search {
     }
     return { image: output, rootHash, diffId, size, hashOffset, signatures };
   }
+}
+
+/** Whoever may push can publish an image of his own: it must not come before one that is signed for this host. */
+export function acceptedFirst<Image extends Pick<PublishedImage, 'rootHash' | 'signatures'>>(
+  images: readonly Image[],
+  isAccepted: HostLayerFinderOptions['isAccepted'],
+): readonly Image[] {
+  const rank = ({ rootHash, signatures }: Image): number =>
+    signatures.some((signature) => isAccepted(rootHash, signature)) ? 0 : 1;
+  return images
+    .map((image) => ({ image, rank: rank(image) }))
+    .toSorted((a, b) => a.rank - b.rank)
+    .map(({ image }) => image);
 }
 
 /** Signatures of the same image by other signers, in artifacts of their own. */

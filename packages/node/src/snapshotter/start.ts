@@ -4,6 +4,8 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Certificate } from '@osguard/formats/x509';
 import { CertificateLayerAuthority } from './authority.ts';
+import type { LayerAuthority } from './authority.ts';
+import { SnapshotterError } from './error.ts';
 import { HostLayerFinder } from './host-layer-finder.ts';
 import { LayerStore } from './layer-store.ts';
 import { Metadata } from './metadata.ts';
@@ -71,6 +73,7 @@ export async function startSnapshotter(options: SnapshotterOptions): Promise<Sna
     registries,
     insecure,
     audit,
+    isAccepted: (rootHash, signature) => isAccepted(authority, { rootHash, signature }),
     log,
   });
   const unpacker = new Unpacker({ snapshots, layers, finder });
@@ -82,4 +85,17 @@ export async function startSnapshotter(options: SnapshotterOptions): Promise<Sna
     layers: metadata.layers().length,
     [Symbol.asyncDispose]: async () => running.disposeAsync(),
   };
+}
+
+function isAccepted(
+  authority: LayerAuthority,
+  { rootHash, signature }: { readonly rootHash: string; readonly signature: Uint8Array },
+): boolean {
+  try {
+    authority.assertAccepted(rootHash, signature);
+    return true;
+  } catch (error) {
+    if (error instanceof SnapshotterError) return false;
+    throw error;
+  }
 }
