@@ -118,17 +118,21 @@ export function storeContract(which: string, { fresh, again, skip = false }: Sto
   };
   each('of many who use one nonce at once, one wins', async (store) => {
     const other = await again(store);
-    await store.releases.add(newRelease('r1'), 'test');
-    await store.nodes.enrol(newNode(1));
-    await store.nonces.add(nonce(1), from(4));
-    const tries = Array.from({ length: 16 }, (_, index) =>
-      (index % 2 === 0 ? store : other).evidence.record(verdictOf(1)),
-    );
-    const outcomes = await Promise.all(tries);
-    assert.equal(outcomes.filter((outcome) => outcome === 'recorded').length, 1);
-    assert.equal(outcomes.filter((outcome) => outcome === 'nonce-gone').length, 15);
-    assert.equal(await store.evidence.record(verdictOf(1)), 'nonce-gone');
-    await other.close();
+    try {
+      await store.releases.add(newRelease('r1'), 'test');
+      await store.nodes.enrol(newNode(1));
+      await store.nonces.add(nonce(1), from(4));
+      const tries = Array.from({ length: 16 }, (_, index) =>
+        (index % 2 === 0 ? store : other).evidence.record(verdictOf(1)),
+      );
+      const outcomes = await Promise.all(tries);
+      assert.equal(outcomes.filter((outcome) => outcome === 'recorded').length, 1);
+      assert.equal(outcomes.filter((outcome) => outcome === 'nonce-gone').length, 15);
+      assert.equal(await store.evidence.record(verdictOf(1)), 'nonce-gone');
+    } finally {
+      // An open store would keep the process from ending.
+      await other.close();
+    }
   });
 
   each('a nonce is bound to its node, and outstanding ones are bounded', async (store) => {
