@@ -32,7 +32,7 @@ describe('a boot', () => {
     assert.ok(ok);
     assert.equal(evidence.length, 1);
     const decided = [/^enrolment\.refused ab reenrolment-needed$/];
-    assert.ok(judgeBoot(seen, { end: 'refused', says: decided }).ok);
+    assert.ok(judgeBoot({ ...seen, failed: [] }, { end: 'refused', says: decided }).ok);
   });
 
   it('is wrong when it ends otherwise, for another reason, or only one of them says so', () => {
@@ -41,6 +41,12 @@ describe('a boot', () => {
     assert.ok(!judgeBoot({ ...seen, trust: 'trusted' }, { end: 'refused', trust: 'refused', says }).ok);
     const found = judgeBoot(seen, { end: 'refused', says: [/^quote-clock/] }).found;
     assert.match(found, /nothing says .*quote-clock/);
+  });
+
+  it('is wrong when something else was the first reason', () => {
+    const clock = { id: 'quote-clock', ok: false, message: 'older' };
+    const other: Seen = { ...seen, failed: [clock, ...seen.failed] };
+    assert.ok(!judgeBoot(other, { end: 'refused', trust: 'refused', says }).ok);
   });
 
   it('does not take the checks of an earlier boot for its own', () => {

@@ -20,18 +20,25 @@ export function judgeBoot({ outcome, trust, failed, decisions }: Seen, expect: E
     ...decisions.map(({ kind, subject, reason }) => `${kind} ${subject} ${reason ?? ''}`.trim()),
     ...outcome.lines,
   ];
+  const [reason] = outcome.end === 'refused' ? failed.map(describeCheck) : [];
+  // What is refused for another reason first would be refused without what this scenario did.
+  const rightReason = reason === undefined || expect.says.some((pattern) => pattern.test(reason));
   const missing = expect.says.filter((pattern) => !said.some((line) => pattern.test(line)));
   const telling = said.filter((line) => expect.says.some((pattern) => pattern.test(line)));
   const ok =
     outcome.end === expect.end &&
     (expect.trust === undefined || trust === expect.trust) &&
-    missing.length === 0;
+    missing.length === 0 &&
+    rightReason;
   return {
     ok,
     expected: [expect.end, ...expect.says.map(String)].join(', '),
-    found: [outcome.end, `on record: ${trust}`, ...missing.map((pattern) => `nothing says ${pattern}`)].join(
-      ', ',
-    ),
+    found: [
+      outcome.end,
+      `on record: ${trust}`,
+      ...missing.map((pattern) => `nothing says ${pattern}`),
+      ...(rightReason ? [] : [`first of all: ${reason}`]),
+    ].join(', '),
     evidence: ok ? telling : said,
   };
 }
