@@ -108,9 +108,15 @@ describe('containers of the host', { timeout: 25 * 60_000 }, () => {
     greets(await machine().host.run(reference('signed'), { flags: ['--read-only'] }));
   });
 
-  it('runs one in a user namespace', async () => {
+  it('says why there is none whose files would have to change their owners', async (t) => {
+    const { host } = machine();
     const flags = ['--uidmap', '0:100000:65536', '--gidmap', '0:100000:65536'];
-    greets(await machine().host.run(reference('signed'), { flags }));
+    // containerd 1.7 makes a copy with other owners, which is in no signed layer.
+    const copied = await host.run(reference('signed'), { flags });
+    assert.equal(copied.ok, false);
+    assert.match(copied.output, /holds no verified layer; only signed layers become part of an image/);
+    const labelled = await host.run(reference('signed'), { flags: [...flags, '--remap-labels'] });
+    t.diagnostic(`with --remap-labels: ${labelled.output.trim().slice(-300)}`);
   });
 
   it('leaves nothing behind when the images are removed', async () => {
