@@ -83,7 +83,12 @@ export const attackRows: readonly AttackRow[] = [
   row('container-preload', 'container', true, 'IPE: nor an unsigned library in its signed programs'),
   row('container-mount-exec', 'container', true, 'IPE: nor anything on what is mounted into it'),
   row('container-escape-write-usr', 'container', false, 'a privileged container cannot write to /usr'),
-  row('layer-tampered-stored', 'container', false, 'dm-verity: one changed bit of a stored layer is not read'),
+  row(
+    'layer-tampered-stored',
+    'container',
+    false,
+    'dm-verity: one changed bit of a stored layer is not read',
+  ),
   row('usr-data', 'last', true, 'dm-verity: one changed byte of /usr stops the machine'),
   row('usr-tree', 'offline', false, 'dm-verity: one changed byte of the hash tree stops the machine'),
   row('usr-foreign-key', 'offline', false, 'a root hash signed by another key does not boot'),
