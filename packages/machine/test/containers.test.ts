@@ -132,6 +132,14 @@ describe('rows about containers', () => {
     );
   });
 
+  it('show nothing when the host failed for another reason', async () => {
+    const [row] = await rowsOf(['layer-unsigned'], (_attack, argv) =>
+      isOf(argv, 'unsigned') ? refusal('ctr: connection error') : greeting,
+    );
+    assert.equal(row?.result, 'untestable');
+    assert.match(row.evidence, /not by osguard: connection error/);
+  });
+
   it('from inside come out of one container, each with its own lines of the kernel', async () => {
     const told = {
       'container-memfd': seen(false),
