@@ -51,8 +51,10 @@ export class Snapshots {
   async start(): Promise<void> {
     const { folder, metadata } = this.#options;
     await mkdir(folder, { recursive: true, mode: 0o711 });
+    // The rows after the names: a snapshot has its row before its folder, so none that is being made goes.
+    const names = await readdir(folder);
     const known = new Set(metadata.snapshots().map((snapshot) => String(snapshot.id)));
-    for (const name of await readdir(folder)) {
+    for (const name of names) {
       if (!known.has(name)) await this.#removeFolder(join(folder, name));
     }
   }
