@@ -256,7 +256,7 @@ function forget(folder: string, digest: Digest): void {
 }
 
 /** Images only: signatures are not in it. */
-function writeArchive(
+export function writeArchive(
   folder: string,
   images: readonly { readonly descriptor: Descriptor; readonly reference: string }[],
 ): void {
