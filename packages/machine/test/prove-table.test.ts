@@ -106,6 +106,8 @@ describe('the table of attacks', () => {
       'boot-state',
       'change-byte',
       'drop-caches',
+      'file-place',
+      'fill-disk',
       'list-folder',
       'mount-volume',
       'persist-plant',
@@ -113,6 +115,7 @@ describe('the table of attacks', () => {
       'remove-file',
       'run-program',
       'run-together',
+      'set-clock',
       'usr-data-control',
     ]);
   });

@@ -16,32 +16,44 @@ export interface LayerFile {
 }
 
 export interface NewImage {
-  /** Files of its only layer. */
+  /** Files of its lowest layer, in which the mount points are as well. */
   readonly files: readonly LayerFile[];
+  /** Files of the layers above it, from the base upwards. */
+  readonly above?: readonly (readonly LayerFile[])[];
   /** `NAME=value` for its programs. */
   readonly env?: readonly string[];
+  /** What it starts; `/greet` unless told otherwise. */
+  readonly command?: readonly string[];
+  readonly volumes?: readonly string[];
   readonly tag: string;
 }
 
 /** Mount points every container needs. */
 const emptyFolders = ['dev', 'etc', 'mnt', 'proc', 'run', 'sys', 'tmp', 'var', 'var/tmp'];
 
-/** The layer is neither compressed nor dated, so that the same files make the same image. */
-export async function makeImage(store: ImageStore, { files, env = [], tag }: NewImage): Promise<Descriptor> {
-  const layer = layerTar(files);
+/** The layers are neither compressed nor dated, so that the same files make the same image. */
+export async function makeImage(store: ImageStore, image: NewImage): Promise<Descriptor> {
+  const { files, above = [], env = [], command = ['/greet'], volumes = [], tag } = image;
+  const tars = [layerTar(files, emptyFolders), ...above.map((each) => layerTar(each, []))];
   const config = Buffer.from(
     JSON.stringify({
       os: 'linux',
       architecture: 'amd64',
-      config: { Env: ['PATH=/usr/bin:/bin', ...env], Cmd: ['/greet'] },
-      rootfs: { type: 'layers', diff_ids: [digestOfBytes(layer)] },
+      config: {
+        Env: ['PATH=/usr/bin:/bin', ...env],
+        Cmd: command,
+        Volumes: Object.fromEntries(volumes.map((path) => [path, {}])),
+      },
+      rootfs: { type: 'layers', diff_ids: tars.map(digestOfBytes) },
     }),
   );
+  const layers: Descriptor[] = [];
+  for (const tar of tars) layers.push(await pushBytes(store, mediaTypes.ociLayer, tar));
   const bytes = encodeManifest({
     kind: 'manifest',
     mediaType: mediaTypes.ociManifest,
     config: await pushBytes(store, mediaTypes.ociConfig, config),
-    layers: [await pushBytes(store, mediaTypes.ociLayer, layer)],
+    layers,
     annotations: new Map(),
   });
   return store.pushManifest(bytes, { mediaType: mediaTypes.ociManifest, tag });
@@ -61,9 +73,9 @@ async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield await Promise.resolve(bytes);
 }
 
-function layerTar(files: readonly LayerFile[]): Uint8Array {
+function layerTar(files: readonly LayerFile[], empty: readonly string[]): Uint8Array {
   const plain = { uid: 0, gid: 0, mtime: { seconds: 0, nanoseconds: 0 } };
-  const folders = new Set(emptyFolders);
+  const folders = new Set(empty);
   for (const { path } of files) {
     const parts = path.split('/').slice(0, -1);
     for (const [index] of parts.entries()) folders.add(parts.slice(0, index + 1).join('/'));

@@ -24,6 +24,8 @@ export interface GuestOptions {
   readonly memoryMiB?: number;
   /** Default: none. */
   readonly network?: UserNetwork;
+  /** Folder in which the TPM survives the boot; without it each boot has a new one. */
+  readonly state?: string;
 }
 
 /** What a boot needs of the proof. */
@@ -79,6 +81,7 @@ export class Guest implements AsyncDisposable {
       smbios: options.smbios ?? [],
       onReset: 'exit',
       ...(options.network !== undefined && { network: options.network }),
+      ...(options.state !== undefined && { state: options.state }),
       ...(options.kernel !== undefined && { kernel: options.kernel }),
       ...(consoleFolder !== undefined && { consoleLog: join(consoleFolder, `${options.name}.log`) }),
       ...(signal !== undefined && { signal }),
@@ -122,6 +125,13 @@ export class Guest implements AsyncDisposable {
     const stopped = await Promise.race([this.#machine.exited.then(() => true), timer.promise]);
     clearTimeout(handle);
     return stopped;
+  }
+
+  /** Cuts the power: nothing is written any more, not even what the machine's disk was just told to write. */
+  async kill(): Promise<void> {
+    process.kill(this.#machine.pid, 'SIGKILL');
+    await this.#machine.exited;
+    await this.stop();
   }
 
   async stop(): Promise<void> {

@@ -1,6 +1,8 @@
 """What an administrator of the host does: runs one of its own programs, writes or changes a file of /var."""
 
+import fcntl
 import os
+import struct
 import threading
 import time
 
@@ -104,6 +106,52 @@ def drop_caches(_args):
     return [attempt("caches", drop)], None
 
 
+def file_place(args):
+    """Where a byte of a file lies on its disk, for whoever changes it while the host is off (ioctl_fiemap, filesystems/fiemap)."""
+    path, offset = args["path"], args["offset"]
+
+    def find():
+        sync, extents, header = 1, 1, struct.Struct("=QQLLLL")
+        with open(path, "rb") as file:
+            device = os.fstat(file.fileno()).st_dev
+            request = bytearray(header.pack(offset, 1, sync, 0, extents, 0) + bytes(56))
+            fcntl.ioctl(file.fileno(), 0xC020660B, request)
+        if header.unpack_from(request)[3] != 1:
+            raise OSError(2, "it lies nowhere")
+        logical, physical, _ = struct.unpack_from("=QQQ", request, header.size)
+        partition = f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/start"
+        with open(partition) as start:
+            return int(start.read()) * 512 + physical + offset - logical
+
+    return [attempt(path, find)], None
+
+
+def fill_disk(args):
+    """A file that takes all of its disk but so many bytes."""
+    path, leave = args["path"], args["leave"]
+
+    def fill():
+        free = os.statvfs(os.path.dirname(path))
+        size = free.f_bfree * free.f_frsize - leave
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+        os.posix_fallocate(fd, 0, max(size, 1))
+        os.fsync(fd)
+        os.close(fd)
+        return f"{size} bytes taken"
+
+    return [attempt(path, fill)], None
+
+
+def set_clock(args):
+    """Moves the wall clock by so many seconds."""
+
+    def move():
+        time.clock_settime(time.CLOCK_REALTIME, time.time() + args["seconds"])
+        return time.strftime("%Y-%m-%d", time.gmtime())
+
+    return [attempt("the clock", move)], None
+
+
 ATTACKS = {
     "run-program": run_program,
     "put-file": put_file,
@@ -113,4 +161,7 @@ ATTACKS = {
     "change-byte": change_byte,
     "mount-volume": mount_volume,
     "drop-caches": drop_caches,
+    "file-place": file_place,
+    "fill-disk": fill_disk,
+    "set-clock": set_clock,
 }
