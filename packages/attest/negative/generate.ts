@@ -1,6 +1,7 @@
 /**
- * Writes good.json and cases/*.json: `node packages/attest/negative/generate.ts`. Signatures are random, so every run gives
- * other bytes with the same meaning; the files in the repository are what others have tested against.
+ * Writes good.json and cases/*.json, or with names of cases only these: `node packages/attest/negative/generate.ts [NAME…]`.
+ * Signatures are random, so every run gives other bytes with the same meaning; the files in the repository are what others
+ * have tested against.
  */
 
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -16,16 +17,19 @@ import type { Plan } from './model/baseline.ts';
 
 const oversizedFrom = 100_000;
 
-function main(folder: string): void {
+function main(folder: string, names: readonly string[]): void {
   const cases = join(folder, 'cases');
-  rmSync(cases, { recursive: true, force: true });
-  mkdirSync(cases);
   const good = caseOf(goodPlan(), { name: 'good', lie: 'nothing', check: null });
-  write(join(folder, 'good.json'), good);
-  for (const { name, lie, check, change } of lies) {
+  if (names.length === 0) {
+    rmSync(cases, { recursive: true, force: true });
+    mkdirSync(cases);
+    write(join(folder, 'good.json'), good);
+  }
+  const wanted = ({ name }: { readonly name: string }): boolean => names.length === 0 || names.includes(name);
+  for (const { name, lie, check, change } of lies.filter(wanted)) {
     write(join(cases, `${name}.json`), differing(caseOf(change(goodPlan()), { name, lie, check }), good));
   }
-  for (const { name, lie, check, change } of enrolmentLies) {
+  for (const { name, lie, check, change } of enrolmentLies.filter(wanted)) {
     write(join(cases, `${name}.json`), {
       schema: 'osguard/negative-enrolment/v1',
       name,
@@ -80,4 +84,4 @@ function write(path: string, value: unknown): void {
   writeFileSync(path, `${JSON.stringify(value, undefined, 1)}\n`);
 }
 
-main(import.meta.dirname);
+main(import.meta.dirname, process.argv.slice(2));

@@ -49,7 +49,7 @@ const good = readJson('good.json') as CaseFile;
 
 test('the good story is trusted, made now and as published', () => {
   for (const { bytes, context } of [told({ change: (plan) => plan }), readCase(good, good)]) {
-    const { verdict, checks, authenticated, last } = verifyEvidence(bytes, context);
+    const { verdict, checks, authenticated, clock, release } = verifyEvidence(bytes, context);
     assert.equal(verdict, 'trusted', JSON.stringify(checks.filter(({ ok }) => !ok)));
     assert.ok(authenticated);
     assert.deepEqual(
@@ -57,7 +57,8 @@ test('the good story is trusted, made now and as published', () => {
       checkIds,
       'every check is made, in the documented order',
     );
-    assert.equal(last?.version, '1.1');
+    assert.equal(release?.version, '1.1');
+    assert.equal(clock?.clock, 7_200_000n);
   }
 });
 
@@ -90,7 +91,7 @@ for (const { name, lie, check } of lies) {
     assert.equal(verdict.verdict, 'refused');
     assert.equal(verdict.reason, check, JSON.stringify(verdict.checks.find(({ ok }) => !ok)));
     assert.equal(verdict.authenticated, !(authenticationIds as readonly string[]).includes(check));
-    assert.equal(verdict.last, undefined);
+    assert.equal(verdict.clock !== undefined, verdict.authenticated, 'a stranger sets no clock');
   });
 }
 
@@ -144,6 +145,22 @@ test('the good story stays good for the other story tellers', () => {
   assert.equal(verdict.reason, 'release-measurements');
   const line = verdict.checks.find(({ expected }) => expected?.startsWith('older ') === true);
   assert.match(line?.found ?? '', /^usrhash=00 lockdown=integrity/);
+});
+
+test('a refusal says how the TPM went back', () => {
+  for (const [name, how] of [
+    ['clock-went-back', /ms behind, in the same boot/],
+    ['reset-count-went-back', /reset 14 times less/],
+    ['restart-count-went-back', /restarted 2 times less/],
+    ['clock-went-back-across-resets', /4194305 ms behind, more than a loss of power explains/],
+  ] as const) {
+    const lie = lies.find((each) => each.name === name);
+    assert.ok(lie);
+    const { bytes, context } = told(lie);
+    const check = verifyEvidence(bytes, context).checks.find(({ id }) => id === 'quote-clock');
+    assert.match(check?.message ?? '', how);
+    assert.match(check?.message ?? '', /the TPM was put back/);
+  }
 });
 
 test('a counter that wraps is not a step back', () => {

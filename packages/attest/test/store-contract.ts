@@ -39,7 +39,8 @@ function verdictOf(number: number, change: Partial<VerdictRecord> = {}): Verdict
     release: 'r1',
     reason: null,
     checks: [],
-    last: { clock: '18446744073709551615', resetCount: 1, restartCount: 2, version: '1' },
+    clock: { clock: '18446744073709551615', resetCount: 1, restartCount: 2 },
+    version: '1',
     tlsKey: idOf(number + 1000),
     agent: '1',
     data: { verdict: 'trusted' },
@@ -209,14 +210,14 @@ export function storeContract(which: string, { fresh, again, skip = false }: Sto
       nonce: nonceOf(5),
       verdict: 'refused',
       expires: null,
-      last: null,
+      version: null,
       reason: 'pcr',
     } as const;
     await store.evidence.record(verdictOf(1, refused));
     const detail = await store.nodes.detail(idOf(1), now);
     assert.equal(detail?.trust, 'refused');
     assert.equal(detail.reason, 'pcr');
-    assert.equal(detail.last?.clock, '18446744073709551615', 'a refusal does not erase what was seen last');
+    assert.equal(detail.last?.version, '1', 'a refusal does not erase what ran last');
     assert.equal(await trustOf(store, 77), undefined);
   });
 
@@ -264,6 +265,46 @@ export function storeContract(which: string, { fresh, again, skip = false }: Sto
     await store.nodes.setState(idOf(1), { at: now, actor: 'op', state: 'suspended' });
     await store.nonces.add({ ...nonce(1), nonce: nonceOf(3) }, from(4));
     assert.equal(await store.evidence.record(verdictOf(1, { nonce: nonceOf(3) })), 'overtaken');
+  });
+
+  each('of two quotes of a node the newer counts, whoever commits last', async (store) => {
+    await store.releases.add(newRelease('r1'), 'test');
+    const other = await again(store);
+    const minutes = (count: number): string => String(count * minute);
+    let next = 10;
+    const record = async (replica: Store, change: Partial<VerdictRecord>): Promise<string> => {
+      next += 1;
+      await replica.nonces.add({ ...nonce(1), nonce: nonceOf(next) }, from(100));
+      return replica.evidence.record(verdictOf(1, { nonce: nonceOf(next), ...change }));
+    };
+    const quoted = (clock: string, change: object = {}): Partial<VerdictRecord> => ({
+      clock: { clock, resetCount: 5, restartCount: 0, ...change },
+    });
+    const refused = { verdict: 'refused', expires: null, version: null, reason: 'pcr-digest' } as const;
+    const put = { ...refused, reason: 'node-state', checks: [{ id: 'quote-clock', ok: false, message: '' }] };
+    try {
+      await trusted(store, 1, quoted(minutes(200)));
+      assert.equal(await record(other, { ...quoted(minutes(202)), ...refused }), 'recorded');
+      assert.equal(await record(store, quoted(minutes(201))), 'overtaken', 'trusted by an older quote');
+      assert.equal(await trustOf(other, 1), 'refused');
+      assert.equal(await record(store, { ...quoted(minutes(201)), ...refused }), 'overtaken');
+      assert.equal(await record(store, quoted(minutes(300), { resetCount: 4 })), 'overtaken');
+      assert.equal(await record(other, quoted(minutes(202))), 'recorded', 'the same moment');
+      assert.equal(await record(other, quoted(minutes(100), { resetCount: 6 })), 'overtaken');
+      assert.equal(
+        await record(other, quoted(minutes(140), { resetCount: 6 })),
+        'recorded',
+        'power was lost',
+      );
+      assert.equal(await trustOf(store, 1), 'trusted');
+      // That its TPM was put back is what this one says; what was seen before stays.
+      assert.equal(await record(other, { ...quoted(minutes(1)), ...put }), 'recorded');
+      assert.equal(await trustOf(store, 1), 'refused');
+      const last = (await store.nodes.find(idOf(1)))?.last;
+      assert.deepEqual(last, { clock: minutes(140), resetCount: 6, restartCount: 0, version: '1' });
+    } finally {
+      await other.close();
+    }
   });
 
   each('an attestation key is replaced only when an operator allowed it', async (store) => {

@@ -3,6 +3,7 @@
 import { quotedPcrs } from '../model/baseline.ts';
 import { sha256 } from '../model/log.ts';
 import { inEvidence } from './helpers.ts';
+import { clockSlip } from '../../src/verify/tpm-clock.ts';
 import type { Lie } from './helpers.ts';
 
 const setBytes =
@@ -138,6 +139,23 @@ export const quoteLies: readonly Lie[] = [
     lie: 'the TPM put back to an earlier state',
     check: 'quote-clock',
     change: (plan) => ({ ...plan, clockInfo: { ...plan.clockInfo, resetCount: 0xffff_fff0 } }),
+  },
+  {
+    name: 'clock-went-back-across-resets',
+    lie: 'the TPM put back to an earlier state, and reset more often since than it had been',
+    check: 'quote-clock',
+    change: (plan) => ({
+      ...plan,
+      clockInfo: { ...plan.clockInfo, resetCount: 1 },
+      node: {
+        last: {
+          clock: 7_200_000n + clockSlip + 1n,
+          resetCount: 0xffff_fffe,
+          restartCount: 0,
+          version: '1.0',
+        },
+      },
+    }),
   },
   {
     name: 'restart-count-went-back',

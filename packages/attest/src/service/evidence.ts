@@ -8,8 +8,9 @@ import { z } from 'zod';
 import { nodeId } from '../protocol/index.ts';
 import type { EvidenceAnswer, NonceAnswer, NonceRequest } from '../protocol/index.ts';
 import type { CheckId } from '../verify/ids.ts';
+import type { TpmClock } from '../verify/tpm-clock.ts';
 import type { NodeRecord } from '../verify/types.ts';
-import type { StoredLastSeen, StoredNode, VerdictRecord } from '../store/index.ts';
+import type { StoredNode, VerdictRecord } from '../store/index.ts';
 import type { VerifierContext } from './context.ts';
 import type { Judgement } from './judge/judge.ts';
 import { parseBoundedJson } from './json.ts';
@@ -109,12 +110,14 @@ async function judgeAndRecord(
     now,
   });
   const { verdict } = judgement;
-  if (!verdict.authenticated) return refuseStranger(judgement, { ...input, now }, context);
-  const record = verdictRecord(judgement, { ...input, akName: found.node.akName, now, context });
+  const { clock } = verdict;
+  if (clock === undefined) return refuseStranger(judgement, { ...input, now }, context);
+  const { akName } = found.node;
+  const record = verdictRecord(judgement, { ...input, akName, clock, now, context });
   const outcome = await store.evidence.record(record);
   if (outcome === 'nonce-gone') throw new Refused('nonce-refused');
   if (outcome === 'node-changed') throw new Refused('unknown-node');
-  // The release was revoked, or the node suspended, while this was judged: it hears why when it asks again.
+  // The release was revoked, the node suspended, or a newer quote recorded while this was judged: it asks again.
   if (outcome === 'overtaken') throw new Refused('busy', { message: 'node or release changed meanwhile' });
   metrics.evidence.inc({ outcome: record.verdict });
   if (verdict.reason !== undefined) metrics.failedChecks.inc({ check: verdict.reason });
@@ -155,6 +158,7 @@ interface RecordInput {
   readonly node: string;
   readonly nonce: string;
   readonly akName: string;
+  readonly clock: TpmClock;
   readonly peer: PeerKey;
   readonly address: string;
   readonly now: number;
@@ -162,8 +166,8 @@ interface RecordInput {
 }
 
 function verdictRecord({ verdict, agent, token }: Judgement, input: RecordInput): VerdictRecord {
-  const { node, nonce, akName, peer, address, now, context } = input;
-  const { failed, last, release, reason } = verdict;
+  const { node, nonce, akName, clock, peer, address, now, context } = input;
+  const { failed, release, reason } = verdict;
   return {
     nonce,
     node,
@@ -174,7 +178,8 @@ function verdictRecord({ verdict, agent, token }: Judgement, input: RecordInput)
     release: release?.id ?? null,
     reason: reason ?? null,
     checks: failed,
-    last: last === undefined ? null : storedLast(last),
+    clock: { ...clock, clock: clock.clock.toString() },
+    version: verdict.verdict === 'trusted' ? (release?.version ?? null) : null,
     tlsKey: peer.digest,
     agent,
     data: {
@@ -205,9 +210,4 @@ function nodeRecord({ id, ek, ak, akName, state, last }: StoredNode): NodeRecord
     state,
     last: last === null ? undefined : { ...last, clock: BigInt(last.clock) },
   };
-}
-
-function storedLast(last: NonNullable<Judgement['verdict']['last']>): StoredLastSeen {
-  const { clock, resetCount, restartCount, version } = last;
-  return { clock: clock.toString(), resetCount, restartCount, version };
 }

@@ -1,10 +1,12 @@
 /** Nonces, and the one step in which evidence uses its nonce up and becomes a verdict. */
 
+import { wentBack } from '../verify/tpm-clock.ts';
+import type { TpmClock } from '../verify/tpm-clock.ts';
 import type { Context } from './context.ts';
 import type { SqlRow } from './driver.ts';
 import { findNode, nodeOf } from './nodes.ts';
-import { integer, text, textOrNull } from './rows.ts';
-import type { Store, StoredNonce } from './types.ts';
+import { integer, json, text, textOrNull } from './rows.ts';
+import type { Store, StoredClock, StoredLastSeen, StoredNonce } from './types.ts';
 
 export function nonceStore({ write }: Context): Store['nonces'] {
   return {
@@ -47,16 +49,21 @@ export function evidenceStore({ driver, write }: Context): Store['evidence'] {
         );
         if (taken.length === 0) return 'nonce-gone';
         const [before] = await transaction.all(
-          `SELECT n.verdict, n.release_id, n.state, r.state AS release_state
+          `SELECT n.verdict, n.release_id, n.state, n.last_seen, r.state AS release_state
             FROM nodes n LEFT JOIN releases r ON r.id = ?3 WHERE n.id = ?1 AND n.ak_name = ?2`,
           [record.node, record.akName, record.release],
         );
         if (before === undefined) return 'node-changed';
         if (record.verdict === 'trusted' && !stillCounts(before)) return 'overtaken';
+        const last = json<StoredLastSeen | null>(before, 'last_seen', null);
+        const older = last !== null && wentBack(clockOf(last), clockOf(record.clock)) !== undefined;
+        // Unless that is what was decided.
+        if (older && !record.checks.some(({ id }) => id === 'quote-clock')) return 'overtaken';
         // A refusal does not wipe out what the machine ran last: rollback protection looks at it.
+        const seen = older ? last : { ...record.clock, version: record.version ?? last?.version };
         await transaction.all(
           `UPDATE nodes SET verdict = ?2, at = ?3, expires = ?4, release_id = ?5, reason = ?6, checks = ?7,
-            last_seen = COALESCE(?8, last_seen), tls_key = ?9, agent = ?10 WHERE id = ?1`,
+            last_seen = ?8, tls_key = ?9, agent = ?10 WHERE id = ?1`,
           [
             record.node,
             record.verdict,
@@ -65,7 +72,7 @@ export function evidenceStore({ driver, write }: Context): Store['evidence'] {
             record.release,
             record.reason,
             JSON.stringify(record.checks),
-            record.last === null ? null : JSON.stringify(record.last),
+            JSON.stringify(seen),
             record.tlsKey,
             record.agent,
           ],
@@ -96,6 +103,10 @@ export function evidenceStore({ driver, write }: Context): Store['evidence'] {
 function stillCounts(row: SqlRow): boolean {
   const release = textOrNull(row, 'release_state');
   return text(row, 'state') === 'enrolled' && (release === 'promoted' || release === 'deprecated');
+}
+
+function clockOf({ clock, ...counts }: StoredClock): TpmClock {
+  return { ...counts, clock: BigInt(clock) };
 }
 
 function nonceOf(row: SqlRow): StoredNonce {

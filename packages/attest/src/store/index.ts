@@ -27,6 +27,7 @@ export type {
   SecretSummary,
   Store,
   StoredCheck,
+  StoredClock,
   StoredEnrolment,
   StoredLastSeen,
   StoredNode,

@@ -45,12 +45,16 @@ export interface EnrolmentLimits {
   readonly perAddress: number;
 }
 
-/** From the last trusted verdict; see LastSeen of the library. The clock is decimal. */
-export interface StoredLastSeen {
+/** See TpmClock of the library. The clock is decimal. */
+export interface StoredClock {
   readonly clock: string;
   readonly resetCount: number;
   readonly restartCount: number;
-  readonly version: string;
+}
+
+/** See LastSeen of the library. */
+export interface StoredLastSeen extends StoredClock {
+  readonly version?: string | undefined;
 }
 
 export interface StoredCheck {
@@ -153,7 +157,10 @@ export interface VerdictRecord {
   readonly release: string | null;
   readonly reason: string | null;
   readonly checks: readonly StoredCheck[];
-  readonly last: StoredLastSeen | null;
+  /** Of the quote. */
+  readonly clock: StoredClock;
+  /** Of the release it is trusted with. */
+  readonly version: string | null;
   /** SHA-256 of the TLS client key, lower-case hex. */
   readonly tlsKey: string;
   readonly agent: string;
@@ -319,7 +326,10 @@ export interface Store {
       node: string,
       nonce: string,
     ): Promise<{ readonly node?: StoredNode; readonly nonce?: StoredNonce }>;
-    /** Uses the nonce up and stores the verdict, both or neither. */
+    /**
+     * Uses the nonce up and stores the verdict. `overtaken`, and no verdict, when the node or its release was taken out
+     * meanwhile, or a newer quote of the node was recorded: what counts is when the TPM signed, not who commits last.
+     */
     record(verdict: VerdictRecord): Promise<'recorded' | 'nonce-gone' | 'node-changed' | 'overtaken'>;
     /** Uses the nonce up without touching the node: the sender did not prove to be it. */
     reject(nonce: string, decision: PendingDecision | undefined): Promise<'recorded' | 'nonce-gone'>;

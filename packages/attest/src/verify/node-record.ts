@@ -20,7 +20,7 @@ const schema = z.object({
       clock: z.string().regex(/^\d{1,20}$/, 'is no number of milliseconds, as text'),
       resetCount: number,
       restartCount: number,
-      version: z.string().max(128),
+      version: z.string().max(128).optional(),
     })
     .optional(),
 });

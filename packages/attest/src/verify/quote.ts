@@ -7,6 +7,7 @@ import { evidenceQualifyingData } from '../protocol/index.ts';
 import { signerCheck } from './attestation-key.ts';
 import type { CheckDefinition } from './check.ts';
 import { Refused } from './check.ts';
+import { wentBack } from './tpm-clock.ts';
 
 /** Bytes of a value of the bank SHA-256. */
 const pcrSize = 32;
@@ -139,15 +140,9 @@ export const quotedPcrChecks: readonly CheckDefinition[] = [
     run({ quote, node }) {
       const { clock, resetCount, restartCount, safe } = quote.clockInfo;
       const { last } = node;
-      if (last === undefined) return;
-      const resets = serialDistance(last.resetCount, resetCount);
-      const restarts = serialDistance(last.restartCount, restartCount);
-      const sameBoot = resets === 0 && restarts === 0;
-      // After a power cut a TPM goes on from the clock it last stored (Part 1 section 36.3), and swtpm below QEMU then
-      // still calls it safe: across resets the counter alone decides.
-      const backwards = resets < 0 || (resets === 0 && restarts < 0) || (sameBoot && clock < last.clock);
-      if (!backwards) return;
-      throw new Refused('the quote is older than one already seen: replayed, or the TPM was put back', {
+      const how = last === undefined ? undefined : wentBack(last, quote.clockInfo);
+      if (last === undefined || how === undefined) return;
+      throw new Refused(`the TPM was put back, or the quote is older than one already seen: ${how}`, {
         expected: `after ${last.clock} ms, reset ${last.resetCount}, restart ${last.restartCount}`,
         found: `${clock} ms${safe ? '' : ' (unsafe)'}, reset ${resetCount}, restart ${restartCount}`,
         where: 'quote, clockInfo',
@@ -155,11 +150,3 @@ export const quotedPcrChecks: readonly CheckDefinition[] = [
     },
   },
 ];
-
-/**
- * How far `to` lies behind `from`, modulo 2^32. For a key outside the endorsement hierarchy the TPM adds a constant of
- * that key to both counters (Part 1 section 36.7), so that they may wrap at any time; their distances stay true.
- */
-function serialDistance(from: number, to: number): number {
-  return (to - from) | 0;
-}

@@ -123,7 +123,7 @@ export const releaseChecks: readonly CheckDefinition[] = [
         policy.minimumVersion === undefined
           ? []
           : [{ floor: policy.minimumVersion, why: 'the policy allows' }],
-        policy.rollbackProtection && node.last !== undefined
+        policy.rollbackProtection && node.last?.version !== undefined
           ? [{ floor: node.last.version, why: 'this node ran before' }]
           : [],
       ].flat();

@@ -3,6 +3,7 @@
 import type { ReferenceRelease } from '../release/types.ts';
 import type { Policy } from '../policy/types.ts';
 import type { CheckId } from './ids.ts';
+import type { TpmClock } from './tpm-clock.ts';
 
 /** What enrolment and earlier verdicts know of a node. */
 export interface NodeRecord {
@@ -16,19 +17,14 @@ export interface NodeRecord {
   readonly akName: string;
   /** An operator may take a node out. */
   readonly state: 'enrolled' | 'suspended';
-  /** From the last trusted verdict; undefined before the first. */
+  /** Undefined before the first verdict. */
   readonly last?: LastSeen | undefined;
 }
 
-/** Store this with the node after a trusted verdict. */
-export interface LastSeen {
-  /** TPMS_CLOCK_INFO. Milliseconds the TPM was powered, in all. */
-  readonly clock: bigint;
-  /** As the quote shows them; for keys outside the endorsement hierarchy the TPM adds a constant per key, modulo 2^32. */
-  readonly resetCount: number;
-  readonly restartCount: number;
-  /** Of the release that was matched. */
-  readonly version: string;
+/** Of the newest quote of the node that was recorded, whatever the verdict was. */
+export interface LastSeen extends TpmClock {
+  /** Of the release it was trusted with last; undefined before the first. */
+  readonly version?: string | undefined;
 }
 
 /** A nonce as the store knows it. Times are milliseconds since 1970. */
@@ -82,8 +78,8 @@ export interface Verdict {
   readonly reason?: CheckId;
   /** The release whose reference values were matched, or that the refusal is explained with. */
   readonly release?: { readonly name: string; readonly version: string; readonly id: string };
-  /** Only when trusted. */
-  readonly last?: LastSeen;
+  /** Store this with the node, whatever the verdict is. Only when authenticated. */
+  readonly clock?: TpmClock;
   /** Signed by the TPM; only when trusted. Lower-case hex by index. */
   readonly pcrs?: ReadonlyMap<number, string>;
 }

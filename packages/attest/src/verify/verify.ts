@@ -80,21 +80,22 @@ function readEvidence(evidence: Uint8Array | Evidence): { parsed: Evidence | und
 
 function concludeFrom(checks: readonly AttestCheck[], material: Material): Verdict {
   const failed = checks.find(({ ok }) => !ok);
-  const authenticated = checks.every(({ ok, id }) => ok || !authentication.has(id));
-  const release = authenticated ? releaseOf(material) : undefined;
-  if (failed !== undefined || release === undefined) {
-    const reason = failed?.id ?? 'release-measurements';
-    return { verdict: 'refused', authenticated, checks, reason, ...(release !== undefined && { release }) };
+  if (checks.some(({ ok, id }) => !ok && authentication.has(id))) {
+    return {
+      verdict: 'refused',
+      authenticated: false,
+      checks,
+      ...(failed !== undefined && { reason: failed.id }),
+    };
   }
   const { clock, resetCount, restartCount } = material.quote.clockInfo;
-  return {
-    verdict: 'trusted',
-    authenticated,
-    checks,
-    release,
-    last: { clock, resetCount, restartCount, version: release.version },
-    pcrs: material.evidence.pcrs,
-  };
+  const said = { authenticated: true, checks, clock: { clock, resetCount, restartCount } };
+  const release = releaseOf(material);
+  if (failed !== undefined || release === undefined) {
+    const reason = failed?.id ?? 'release-measurements';
+    return { verdict: 'refused', ...said, reason, ...(release !== undefined && { release }) };
+  }
+  return { verdict: 'trusted', ...said, release, pcrs: material.evidence.pcrs };
 }
 
 function releaseOf(material: Material): Verdict['release'] {

@@ -59,7 +59,7 @@ connection to compare the TLS key with: the check says so.`,
       releases,
       now,
     });
-    const { last: _last, pcrs, ...shown } = verdict;
+    const { clock: _clock, pcrs, ...shown } = verdict;
     return {
       exitCode: verdict.verdict === 'trusted' ? 0 : 1,
       json: {

@@ -184,7 +184,7 @@ export const scenarios: readonly Scenario[] = [
   {
     id: 'tpm-put-back',
     title: 'the TPM state of an earlier day',
-    expect: refused(/^quote-clock: /),
+    expect: refused(/^quote-clock: the TPM was put back/),
     prepare: async ({ lab }) => {
       lab.machine.saveTpm(savedTpm(lab, 'used'));
       lab.machine.putTpm(savedTpm(lab, 'new'));
