@@ -64,6 +64,42 @@ test('one form only', () => {
   assert.match(refusal(' '.repeat(1_048_577)), /1048576 are accepted/);
 });
 
+test('every member has its kind, its size and its form', () => {
+  const document: Record<string, unknown> = JSON.parse(text);
+  const { pcrs, agent: _agent, ...texts } = document;
+  const cases: readonly [Record<string, unknown>, RegExp][] = [
+    ...Object.keys(texts)
+      .filter((name) => name !== 'schema')
+      .map((name): [Record<string, unknown>, RegExp] => [
+        { [name]: 7 },
+        new RegExp(`evidence: ${name} is no`),
+      ]),
+    ...['nonce', 'quote', 'signature', 'firmwareLog', 'userspaceLog', 'tlsKey', 'commandLine'].map(
+      (name): [Record<string, unknown>, RegExp] => [
+        { [name]: 'AAAA'.repeat(200_000) },
+        new RegExp(`evidence: ${name} is too long`),
+      ],
+    ),
+    [{ node: 'AB'.repeat(32) }, /node is no SHA-256/],
+    [{ pcrs: [] }, /pcrs is no object/],
+    [{ pcrs: { sha256: null } }, /pcrs\.sha256 is no object/],
+    [{ pcrs: { sha256: {}, sha1: {} } }, /pcrs has a member nobody knows: "sha1"/],
+    [{ pcrs: { sha256: { 0: 'ab' } } }, /pcrs\.sha256\.0 is no SHA-256/],
+    [{ pcrs: { sha256: { '-1': 'ab'.repeat(32) } } }, /"-1" is no PCR index/],
+    [{ agent: 'me' }, /agent is no object/],
+    [{ agent: {} }, /agent\.version is no version/],
+    [{ agent: { version: '1 2' } }, /agent\.version is no version/],
+    [{ agent: { version: '1', name: 'me' } }, /agent has a member nobody knows: "name"/],
+    [{ more: 1 }, /has a member nobody knows: "more"/],
+  ];
+  for (const [change, expected] of cases) {
+    assert.match(refusal(JSON.stringify({ ...document, ...change })), expected);
+  }
+  assert.match(refusal('null'), /is no object/);
+  assert.match(refusal(text.replace('{', '{"__proto__":{},')), /a member nobody knows: "__proto__"/);
+  assert.equal(refusal(JSON.stringify({ ...document, pcrs })), 'accepted');
+});
+
 test('stray bits in base64 are refused', () => {
   // 32 bytes end in one character of padding: its predecessor has two bits that mean nothing.
   const nonce = Buffer.from(evidence.nonce).toString('base64');

@@ -1,9 +1,8 @@
 /** Which key signed, and can it lie? TPM 2.0 Library Part 1 sections 16 (names) and 25.2 (attributes), Part 2 section 8.3. */
 
-import { hash } from 'node:crypto';
 import { equalBytes, toHex } from '@osguard/formats/bytes';
-import { attributeNames, handleName, hashIds, tpmHandle, verifyTpmSignature } from '@osguard/formats/tpm2';
-import type { ObjectAttribute, TpmHash, TpmPublic } from '@osguard/formats/tpm2';
+import { attributeNames, verifyTpmSignature } from '@osguard/formats/tpm2';
+import type { ObjectAttribute, TpmPublic } from '@osguard/formats/tpm2';
 import type { CheckDefinition } from './check.ts';
 import { Refused } from './check.ts';
 
@@ -71,8 +70,7 @@ export const attestationKeyChecks: readonly CheckDefinition[] = [
   {
     id: 'ak-name',
     claim: 'the attestation key is the one that was enrolled',
-    run({ ak, node }) {
-      const name = toHex(nameOf(ak, node.ak));
+    run({ key: { name }, node }) {
       if (name === node.akName) return;
       throw new Refused('the attestation key is not the one that was bound to the TPM at enrolment', {
         expected: node.akName,
@@ -83,18 +81,18 @@ export const attestationKeyChecks: readonly CheckDefinition[] = [
   {
     id: 'ak-attributes',
     claim: 'the attestation key can only sign what its own TPM says about itself',
-    run({ ak }) {
-      const problem = attestationKeyProblem(ak);
+    run({ key }) {
+      const problem = attestationKeyProblem(key.area);
       if (problem !== undefined) throw new Refused(problem.message, problem);
     },
   },
   {
     id: 'signature-format',
     claim: 'the signature has the one form its scheme has',
-    run({ signature, ak }) {
+    run({ signature, key: { area } }) {
       if (signature.scheme !== 'ecdsa') return;
-      if (ak.type !== 'ecc') return;
-      const order = groupOrders[ak.curve];
+      if (area.type !== 'ecc') return;
+      const order = groupOrders[area.curve];
       for (const [name, value] of [
         ['r', signature.r],
         ['s', signature.s],
@@ -110,8 +108,8 @@ export const attestationKeyChecks: readonly CheckDefinition[] = [
   {
     id: 'quote-signature',
     claim: 'the quote is signed by the attestation key',
-    run({ ak, signature, evidence }) {
-      if (verifyTpmSignature(ak, signature, evidence.quote)) return;
+    run({ key, signature, evidence }) {
+      if (verifyTpmSignature(key.area, signature, evidence.quote)) return;
       throw new Refused(
         'the signature over the quote does not verify with the attestation key of this node',
         {
@@ -122,29 +120,13 @@ export const attestationKeyChecks: readonly CheckDefinition[] = [
   },
 ];
 
-/** Of a public area whose bytes are at hand and were parsed whole: nothing needs to be encoded again. */
-function nameOf({ nameAlg }: TpmPublic, bytes: Uint8Array): Uint8Array {
-  return digestName(nameAlg, bytes);
-}
-
-/** The form names have: algorithm, 2 bytes big-endian, and digest (TPM 2.0 Library Part 1, section 16). */
-function digestName(algorithm: TpmHash, bytes: Uint8Array): Uint8Array {
-  const id = hashIds[algorithm];
-  return Buffer.concat([Uint8Array.of(id >> 8, id & 0xff), hash(algorithm, bytes, 'buffer')]);
-}
-
-/** TPM_RH_OWNER is the parent of the attestation key: it is a primary key of the owner hierarchy. */
 export const signerCheck: CheckDefinition = {
   id: 'quote-signer',
   claim: 'the quote names the attestation key as its signer',
-  run({ ak, node, quote }) {
-    const expected = digestName(
-      ak.nameAlg,
-      Buffer.concat([handleName(tpmHandle.owner), nameOf(ak, node.ak)]),
-    );
-    if (equalBytes(expected, quote.qualifiedSigner)) return;
+  run({ key: { qualifiedName }, quote }) {
+    if (equalBytes(qualifiedName, quote.qualifiedSigner)) return;
     throw new Refused('the quote names another signer, or the key under another hierarchy', {
-      expected: toHex(expected),
+      expected: toHex(qualifiedName),
       found: toHex(quote.qualifiedSigner),
       where: 'quote',
     });

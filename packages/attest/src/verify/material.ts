@@ -6,12 +6,14 @@
 import { FormatError } from '@osguard/formats/bytes';
 import { parseEventLog } from '@osguard/formats/eventlog';
 import type { EventLog } from '@osguard/formats/eventlog';
-import { parseAttest, parsePublicArea, parseTpmSignature } from '@osguard/formats/tpm2';
-import type { QuoteAttest, TpmPublic, TpmSignature } from '@osguard/formats/tpm2';
+import { parseAttest, parseTpmSignature } from '@osguard/formats/tpm2';
+import type { QuoteAttest, TpmSignature } from '@osguard/formats/tpm2';
 import { parseUserspaceLog } from '@osguard/formats/userspace-log';
 import type { UserspaceRecord } from '@osguard/formats/userspace-log';
 import type { Evidence } from '../evidence/types.ts';
 import { Missing } from './check.ts';
+import { readKey } from './known-keys.ts';
+import type { ReadKey } from './known-keys.ts';
 import { matchRelease } from './match.ts';
 import type { ReleaseMatch } from './match.ts';
 import { readSecureBoot } from './secure-boot-variables.ts';
@@ -45,8 +47,9 @@ export class Material {
     return present(this.context.nonce, 'the nonce is not known');
   }
 
-  get ak(): TpmPublic {
-    return this.#once('the attestation key cannot be read', readAk);
+  /** Of the enrolled attestation key. */
+  get key(): ReadKey {
+    return this.#once('the attestation key cannot be read', readNodeKey);
   }
 
   get signature(): TpmSignature {
@@ -105,8 +108,8 @@ function present<T>(value: T | undefined, otherwise: string): T {
   return value;
 }
 
-function readAk({ node }: Material): TpmPublic {
-  return parsePublicArea(node.ak);
+function readNodeKey({ node }: Material): ReadKey {
+  return readKey(node.ak);
 }
 
 function readSignature({ evidence }: Material): TpmSignature {
