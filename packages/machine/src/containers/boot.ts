@@ -13,6 +13,7 @@ import type { ProofFiles } from '../prove/proof-files.ts';
 import { writeProofFiles } from '../prove/proof-files.ts';
 import { enrolledVariables } from '../prove/variables.ts';
 import type { Tools } from '../tools/open.ts';
+import type { DiskOptions } from '../vm/options.ts';
 import { ContainerHost } from './container-host.ts';
 import type { ContainerFiles } from './container-volume.ts';
 
@@ -38,6 +39,8 @@ export interface StartOptions {
   readonly overlay?: string;
   /** Folder in which the TPM survives the boot. */
   readonly state?: string;
+  /** More of them. */
+  readonly disks?: readonly DiskOptions[];
   readonly sink: EventSink;
   readonly signal?: AbortSignal;
   /** Folder for the console of the boot. */
@@ -89,7 +92,7 @@ export async function startContainerHost(
   { release, files, variables }: PreparedHost,
   options: StartOptions,
 ): Promise<BootedHost> {
-  const { tools, sink, signal, consoles, overlay, state, name = 'layers' } = options;
+  const { tools, sink, signal, consoles, overlay, state, disks = [], name = 'layers' } = options;
   const context = {
     tools,
     files,
@@ -110,6 +113,7 @@ export async function startContainerHost(
       releaseDisk(context, 1, overlay),
       intruderDisk(context),
       ...containerDisks(context),
+      ...disks,
     ],
     ...(options.network && { network: { restrict: false, forward: [] } }),
     ...(state !== undefined && { state }),
