@@ -143,6 +143,22 @@ suite('blobs', () => {
     assert.ok(waits.includes(3000), String(waits));
   });
 
+  test('a large upload leaves nothing waiting on its connection', async () => {
+    const warnings: Error[] = [];
+    const warned = (warning: Error): void => void warnings.push(warning);
+    process.on('warning', warned);
+    await using registry = await startFakeRegistry();
+    await using store = await open(registry);
+    const bytes = bytesOf(16 * 1024 * 1024);
+    const descriptor = { mediaType: mediaTypes.octets, digest: digestOfBytes(bytes), size: bytes.length };
+    await store.pushBlob(descriptor, async function* () {
+      for (let at = 0; at < bytes.length; at += 65_536)
+        yield await Promise.resolve(bytes.subarray(at, at + 65_536));
+    });
+    process.off('warning', warned);
+    assert.deepEqual(warnings, []);
+  });
+
   test('mounted from another repository, or pushed when that has it not', async () => {
     await using registry = await startFakeRegistry();
     await using store = await open(registry);

@@ -1,6 +1,5 @@
 /** One HTTP exchange over node:http and node:https: these also work where nothing may be compiled (`--jitless`). */
 
-import { once } from 'node:events';
 import { Agent as HttpAgent, request as httpRequest } from 'node:http';
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
@@ -151,7 +150,7 @@ function send(request: ClientRequest, body: HttpBody): Sending {
   const run = async (): Promise<void> => {
     for await (const chunk of body.open()) {
       if (stopped || request.destroyed) return;
-      if (!request.write(chunk)) await Promise.race([once(request, 'drain'), once(request, 'close')]);
+      if (!request.write(chunk)) await drained(request);
     }
     if (!stopped) request.end();
   };
@@ -170,6 +169,17 @@ function send(request: ClientRequest, body: HttpBody): Sending {
       stopped = true;
     },
   };
+}
+
+/** Until more can be written, or nothing ever again. */
+function drained(request: ClientRequest): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      request.off('drain', done).off('close', done);
+      resolve();
+    };
+    request.on('drain', done).on('close', done);
+  });
 }
 
 function timeout(url: URL): Error {
