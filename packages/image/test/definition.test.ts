@@ -153,6 +153,24 @@ test('where the host proves itself, and how often', () => {
   );
 });
 
+test('the image of pods is named with its registry', () => {
+  const layers = (image: string): string => `${smallest}layers: {mode: enforce, sandboxImage: ${image}}\n`;
+  const digest = 'a'.repeat(64);
+  for (const image of ['r.example/pause:3.10', `r:5000/a/pause@sha256:${digest}`, `r/p:1@sha256:${digest}`])
+    assert.equal(parseDefinition(layers(`"${image}"`)).definition.layers.sandboxImage, image);
+  for (const image of [
+    'pause',
+    'pause:3.10',
+    'r.example/pause',
+    `'r/p:1"'`,
+    '"r/p:1\\nx = 1"',
+    'https://r/p:1',
+  ])
+    assert.equal(codes(layers(image)).length, 1, image);
+  const without = `${smallest}layers: {sandboxImage: "r.example/pause:1"}\n`;
+  assert.deepEqual(codes(without), ['contradiction']);
+});
+
 test('the published schema is a valid JSON Schema and agrees with the loader', () => {
   const validate = new Ajv2020({ strict: false }).compile(definitionJsonSchema());
   assert.equal(validate({ schema: 'osguard/v1', name: 'host', version: '1' }), true);

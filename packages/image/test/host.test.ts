@@ -172,6 +172,32 @@ test('osguard-node comes with its configuration and unit, and only when the defi
   assert.equal(tree.has(`${units}/osguard-layers.service`), false);
 });
 
+test('containerd learns the image of pods from the definition, and keeps the rest', async () => {
+  using folder = scratch('layers');
+  await initKeys(folder.file('keys'), {
+    roles: ['layers', 'release'],
+    rsaBits: { layers: 2048, release: 2048 },
+  });
+  const common = { keyring: await loadKeyring(folder.file('keys')), folder: folder.path, time };
+  const configuration = async (layers: string): Promise<string> => {
+    const asking = parseDefinition(
+      `schema: osguard/v1\nname: host\nversion: "1"\nlayers: {mode: enforce${layers}}\n`,
+    );
+    const tree = new RootTree();
+    const program = { path: import.meta.filename, size: 10, components: [] };
+    await installNode(tree, { ...common, definition: asking.definition, program: async () => program });
+    const file = tree.get('etc/containerd/config.toml');
+    assert.ok(file);
+    using bodies = new BodyReader();
+    return bodies.text(file);
+  };
+  const plain = await configuration('');
+  const named = await configuration(', sandboxImage: "registry.example/pause:3.10"');
+  assert.doesNotMatch(plain, /sandbox_image/);
+  const lines = '\n[plugins."io.containerd.grpc.v1.cri"]\nsandbox_image = "registry.example/pause:3.10"\n';
+  assert.equal(named, plain + lines);
+});
+
 test('the units of osguard-node give up what a role does not need', () => {
   const folder = join(import.meta.dirname, '../src/host/node-files/attest/usr/lib/systemd/system');
   const unit = readFileSync(join(folder, 'osguard-attest.service'), 'utf8');

@@ -108,14 +108,18 @@ describe('the table of attacks', () => {
       'drop-caches',
       'file-place',
       'fill-disk',
+      'join-socket',
       'list-folder',
+      'mount-memory',
       'mount-volume',
       'persist-plant',
       'put-file',
+      'read-text',
       'remove-file',
       'run-program',
       'run-together',
       'set-clock',
+      'unmount',
       'usr-data-control',
     ]);
   });

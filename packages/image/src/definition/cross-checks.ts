@@ -45,6 +45,7 @@ export function crossCheck(definition: Definition): Finding[] {
     ),
     ...unitContradictions(definition),
     ...kernelContradictions(definition),
+    ...withoutLayers(definition),
     ...weakened(definition),
   ];
 }
@@ -94,6 +95,18 @@ function kernelContradictions({ kernel, distribution }: Definition): Finding[] {
       code: 'contradiction',
       message: `the ${kernel.line} kernel comes from ${suite}, but distribution.backports is false`,
       path: kernel.suite === undefined ? ['distribution', 'backports'] : ['kernel', 'suite'],
+    },
+  ];
+}
+
+function withoutLayers({ layers }: Definition): Finding[] {
+  if (layers.sandboxImage === undefined || layers.mode !== undefined) return [];
+  return [
+    {
+      severity: 'error',
+      code: 'contradiction',
+      message: 'layers.sandboxImage is for hosts with signed layers, but layers.mode is not there',
+      path: ['layers', 'sandboxImage'],
     },
   ];
 }

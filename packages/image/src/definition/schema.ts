@@ -257,6 +257,18 @@ const layers = z.strictObject({
       description:
         'Registries the host may reach without TLS, such as `10.0.2.2:5000`; layers are verified all the same.',
     }),
+  sandboxImage: z
+    .string()
+    .max(500)
+    .regex(
+      /^[a-z0-9.-]+(?::[0-9]{1,5})?(?:\/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)+(?::\w[\w.-]{0,127}(?:@sha256:[0-9a-f]{64})?|@sha256:[0-9a-f]{64})$/,
+      'must be a whole image reference with its registry, such as `registry.example/pause:3.10`',
+    )
+    .optional()
+    .meta({
+      description:
+        "Image of the container that holds a pod's namespaces; signed like every other. Without it there are no pods.",
+    }),
 });
 
 const disk = z.strictObject({

@@ -41,6 +41,8 @@ export interface Definition {
     readonly signers: readonly LayerSigner[];
     /** Hosts with or without port. */
     readonly insecureRegistries: readonly string[];
+    /** Reference with its registry. */
+    readonly sandboxImage?: string | undefined;
   };
   readonly attest?: AttestDefinition | undefined;
   readonly disk: DiskSizes;

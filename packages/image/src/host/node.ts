@@ -15,7 +15,7 @@ import { needsNode } from '../packages/index.ts';
 import type { TrustOptions } from '../release/trust.ts';
 import { trustedLayerSigners } from '../release/trust.ts';
 import type { RootTree } from '../tree/index.ts';
-import { makeNode } from '../tree/index.ts';
+import { BodyReader, makeNode } from '../tree/index.ts';
 import { readOwnFiles } from './own-files.ts';
 
 /** A finished osguard-node. */
@@ -40,6 +40,7 @@ export interface InstallNodeOptions {
 
 const home = 'usr/lib/osguard';
 const units = 'usr/lib/systemd/system';
+const containerdConfig = 'etc/containerd/config.toml';
 
 /** Changes the tree in place; returns what was added that no package brought. @throws ImageError `definition`, KeysError */
 export async function installNode(
@@ -67,6 +68,9 @@ export async function installNode(
   addUnit(tree, 'layers', time);
   // The CRI plugin makes this folder when it is missing, and does not start where it cannot.
   tree.putDirectory('etc/cni/net.d', { mtime: time });
+  if (layers.sandboxImage !== undefined) {
+    append(tree, { path: containerdConfig, text: sandboxImage(layers.sandboxImage), time });
+  }
   for (const host of layers.insecureRegistries) {
     tree.putFile(`etc/containerd/certs.d/${host}/hosts.toml`, insecureRegistry(host), { mtime: time });
   }
@@ -76,6 +80,21 @@ export async function installNode(
 /** containerd's registry configuration (docs/hosts.md of containerd). */
 function insecureRegistry(host: string): string {
   return `server = "http://${host}"\n\n[host."http://${host}"]\ncapabilities = ["pull", "resolve"]\n`;
+}
+
+/** The only key of the CRI plugin that is of a site (docs/cri/config.md of containerd). */
+function sandboxImage(reference: string): string {
+  return `\n[plugins."io.containerd.grpc.v1.cri"]\nsandbox_image = "${reference}"\n`;
+}
+
+function append(
+  tree: RootTree,
+  { path, text, time }: { readonly path: string; readonly text: string; readonly time: number },
+): void {
+  using bodies = new BodyReader();
+  const node = tree.get(path);
+  const before = node === undefined ? '' : bodies.text(node);
+  tree.putFile(path, `${before}${text}`, { mtime: time });
 }
 
 /** The files of one role, and its unit `osguard-ROLE.service` started with the host. */

@@ -5,3 +5,5 @@ export { Diff } from './gen/diff_pb.ts';
 export { Snapshots } from './gen/snapshots_pb.ts';
 export { openContentStore } from './content.ts';
 export type { BlobInfo, ContentStore } from './content.ts';
+export { containerStates, namespaceModes, openCri, sandboxStates } from './cri.ts';
+export type { Cri } from './cri.ts';

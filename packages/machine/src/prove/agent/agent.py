@@ -13,13 +13,14 @@ import command
 import execution
 import kernel
 import memory
+import pods
 import policy
 import state
 import storage
 
 ATTACKS = {
     **execution.ATTACKS, **memory.ATTACKS, **kernel.ATTACKS, **policy.ATTACKS, **storage.ATTACKS, **state.ATTACKS,
-    **command.ATTACKS,
+    **command.ATTACKS, **pods.ATTACKS,
 }
 MARKS = (
     "ipe_op=", "avc:", "Lockdown:", "verity", "Loading of", "module verification", "IPE", "SELinux:", "osguard-layers",
