@@ -105,6 +105,18 @@ for (const lie of lies) {
   });
 }
 
+test('of evidence that may be anybody’s, nothing is read beyond who speaks; an auditor sees all of it', () => {
+  for (const { check, change } of lies) {
+    const { bytes, context } = told({ change });
+    const made = verifyEvidence(bytes, context).checks.map(({ id }) => id);
+    const stranger = (authenticationIds as readonly string[]).includes(check);
+    if (stranger) assert.equal(made.at(-1), check);
+    else assert.ok(made.includes('release-rollback'));
+    const offline = verifyEvidence(bytes, { ...context, channelKey: 'offline' });
+    assert.equal(offline.checks.at(-1)?.id, 'release-rollback');
+  }
+});
+
 test('every check has a lie that it alone has to catch', () => {
   const caught = new Set(lies.map(({ check }) => check));
   assert.deepEqual(

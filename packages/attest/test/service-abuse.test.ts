@@ -1,6 +1,7 @@
 /** What strangers and liars may try, and that they learn nothing and change nothing. */
 
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { connect as connectTcp } from 'node:net';
 import { test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
@@ -112,6 +113,30 @@ void test('evidence counts on the connection of the key it names, once, and not 
     replies.every(({ status, json }) => status === 200 || /busy|nonce-refused/.test(String(json['reason']))),
   );
   onlyReason(await node.send('POST', '/v1/evidence', fresh), 'nonce-refused');
+});
+
+void test('a TLS key of another kind is refused as such; members of evidence may come in any order', async () => {
+  await using rig = await startRig();
+  await rig.prepare();
+  for (const key of [
+    generateKeyPairSync('ec', { namedCurve: 'P-384' }).privateKey,
+    generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey,
+  ]) {
+    using node = rig.client(key);
+    const refused = await node.send('POST', '/v1/evidence', modelEvidence('A'.repeat(43) + '='));
+    assert.equal(refused.status, 400);
+    onlyReason(refused, 'tls-key-refused');
+  }
+  using node = rig.client(modelTlsKey);
+  await enrolModel(node);
+  const { json } = await node.send('POST', '/v1/nonces', { node: modelNode, purpose: 'evidence' });
+  const usual = JSON.parse(Buffer.from(modelEvidence(String(json['nonce']))).toString()) as Record<
+    string,
+    unknown
+  >;
+  const turned = Object.fromEntries(Object.entries(usual).toReversed());
+  const proved = await node.send('POST', '/v1/evidence', Buffer.from(JSON.stringify(turned, undefined, 2)));
+  assert.equal(proved.json['verdict'], 'trusted');
 });
 
 void test('an enrolment has one try, and a foreign attestation key does not replace the known one', async () => {

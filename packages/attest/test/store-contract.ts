@@ -64,6 +64,11 @@ function newRelease(id: string, change: Partial<StoredRelease> = {}): StoredRele
   };
 }
 
+const minutes = (count: number): string => String(count * minute);
+const quoted = (clock: string, change: object = {}): Partial<VerdictRecord> => ({
+  clock: { clock, resetCount: 5, restartCount: 0, ...change },
+});
+
 const nonce = (number: number): Parameters<Store['nonces']['add']>[0] => ({
   nonce: nonceOf(number),
   node: idOf(number),
@@ -270,16 +275,12 @@ export function storeContract(which: string, { fresh, again, skip = false }: Sto
   each('of two quotes of a node the newer counts, whoever commits last', async (store) => {
     await store.releases.add(newRelease('r1'), 'test');
     const other = await again(store);
-    const minutes = (count: number): string => String(count * minute);
     let next = 10;
     const record = async (replica: Store, change: Partial<VerdictRecord>): Promise<string> => {
       next += 1;
       await replica.nonces.add({ ...nonce(1), nonce: nonceOf(next) }, from(100));
       return replica.evidence.record(verdictOf(1, { nonce: nonceOf(next), ...change }));
     };
-    const quoted = (clock: string, change: object = {}): Partial<VerdictRecord> => ({
-      clock: { clock, resetCount: 5, restartCount: 0, ...change },
-    });
     const refused = { verdict: 'refused', expires: null, version: null, reason: 'pcr-digest' } as const;
     const put = { ...refused, reason: 'node-state', checks: [{ id: 'quote-clock', ok: false, message: '' }] };
     try {

@@ -112,7 +112,7 @@ export function base64(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('base64');
 }
 
-/** A self-signed client certificate for a P-256 key, as nodes make them. */
+/** A self-signed client certificate, as nodes make them for a P-256 key. */
 export function selfSigned(key: KeyObject): string {
   const publicKey = new Uint8Array(createPublicKey(key).export({ format: 'der', type: 'spki' }));
   const plan = planCertificate({
@@ -121,7 +121,7 @@ export function selfSigned(key: KeyObject): string {
     notBefore: Date.now() - 1000,
     notAfter: Date.now() + 86_400_000,
     publicKey,
-    keyKind: 'ec',
+    keyKind: key.asymmetricKeyType === 'rsa' ? 'rsa' : 'ec',
     digestAlgorithm: 'sha256',
     extensions: [],
   });

@@ -31,6 +31,8 @@ export const reasonCodes = [
   'nonce-refused',
   /** The TLS client key of this connection is missing or not the one in the message. */
   'channel-refused',
+  /** The TLS client key of this connection is none on the curve P-256. */
+  'tls-key-refused',
   /** The quote does not prove anything: not by this node's attestation key, or not over what was sent. */
   'evidence-refused',
   /** Secrets: this node is not trusted now on this connection. */

@@ -4,16 +4,14 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { z } from 'zod';
-import { nodeId } from '../protocol/index.ts';
 import type { EvidenceAnswer, NonceAnswer, NonceRequest } from '../protocol/index.ts';
 import type { CheckId } from '../verify/ids.ts';
+import { coordinatesOf } from '../token/keys.ts';
 import type { TpmClock } from '../verify/tpm-clock.ts';
 import type { NodeRecord } from '../verify/types.ts';
 import type { StoredNode, VerdictRecord } from '../store/index.ts';
 import type { VerifierContext } from './context.ts';
 import type { Judgement } from './judge/judge.ts';
-import { parseBoundedJson } from './json.ts';
 import type { PeerKey } from './peer.ts';
 import { addressKey } from './rate-limit.ts';
 import { Refused } from './refusal.ts';
@@ -49,23 +47,30 @@ export interface EvidenceInput {
   readonly address: string;
 }
 
-/** How agents begin: saves reading all of the evidence in the thread that answers everybody. */
-const usualHead =
-  /^\{"schema":"osguard\/evidence\/v1","node":"(?<node>[0-9a-f]{64})","nonce":"(?<nonce>[A-Za-z0-9+/]{43}=)",/;
-const headLength = 200;
-const anyHead = z.object({ node: nodeId, nonce: z.string().max(64) });
+const member = {
+  node: /"node"\s*:\s*"(?<value>[0-9a-f]{64})"/,
+  nonce: /"nonce"\s*:\s*"(?<value>[A-Za-z0-9+/]{43}=)"/,
+} as const;
 
-/** The two members that say what to look up. The library compares both with what it reads itself. */
+/**
+ * The two members that say what to look up, found without reading the whole document in the thread that answers everybody.
+ * The library compares both with what it reads itself. Inside a string the quotation marks would have backslashes.
+ */
 export function evidenceHead(
   bytes: Uint8Array,
 ): { readonly node: string; readonly nonce: string } | undefined {
-  const start = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, headLength)).toString(
-    'latin1',
-  );
-  const { node, nonce } = usualHead.exec(start)?.groups ?? {};
-  if (node !== undefined && nonce !== undefined) return { node, nonce };
-  const parsed = anyHead.safeParse(parseBoundedJson(bytes, { brackets: 8192 }));
-  return parsed.success ? parsed.data : undefined;
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  // Agents send both first.
+  return headIn(text.toString('latin1', 0, usualHead)) ?? headIn(text.toString('latin1'));
+}
+
+/** Bytes. */
+const usualHead = 200;
+
+function headIn(text: string): { readonly node: string; readonly nonce: string } | undefined {
+  const node = member.node.exec(text)?.groups?.['value'];
+  const nonce = member.nonce.exec(text)?.groups?.['value'];
+  return node === undefined || nonce === undefined ? undefined : { node, nonce };
 }
 
 /** Nodes whose evidence is being judged here: one at a time each. */
@@ -75,6 +80,8 @@ const underWay = new WeakMap<VerifierContext, Set<string>>();
 export async function acceptEvidence(input: EvidenceInput, context: VerifierContext): Promise<string> {
   const { node, peer } = input;
   if (peer === undefined) throw new Refused('channel-refused');
+  // Tokens name the key of the node, and the name is one of a P-256 key.
+  if (coordinatesOf(peer.spki) === undefined) throw new Refused('tls-key-refused');
   limitNode(node, input.address, context);
   const busy = underWay.get(context) ?? new Set();
   underWay.set(context, busy);

@@ -17,10 +17,18 @@ const known = new WeakMap<Socket, PeerKey | false>();
 export function peerKeyOf(socket: Socket): PeerKey | undefined {
   let peer = known.get(socket);
   if (peer === undefined) {
-    const certificate = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
-    const spki = certificate?.publicKey.export({ format: 'der', type: 'spki' });
+    const spki = socket instanceof TLSSocket ? keyOf(socket) : undefined;
     peer = spki === undefined ? false : { spki, digest: createHash('sha256').update(spki).digest('hex') };
     known.set(socket, peer);
   }
   return peer === false ? undefined : peer;
+}
+
+function keyOf(socket: TLSSocket): Uint8Array | undefined {
+  try {
+    return socket.getPeerX509Certificate()?.publicKey.export({ format: 'der', type: 'spki' });
+  } catch {
+    // A certificate for a kind of key that OpenSSL does not know is none.
+    return undefined;
+  }
 }

@@ -20,6 +20,7 @@ const statuses: Readonly<Record<ReasonCode, number>> = {
   'unknown-node': 404,
   'nonce-refused': 403,
   'channel-refused': 403,
+  'tls-key-refused': 400,
   'evidence-refused': 403,
   'not-trusted': 403,
 };

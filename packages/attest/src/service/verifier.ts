@@ -93,7 +93,13 @@ export async function startVerifier(options: VerifierOptions): Promise<Verifier>
       issuer,
       build: `osguard ${version}`,
     });
-    const open = options.openJudge ?? ((first: JudgeSettings) => openJudgePool(first, options.judges));
+    const onEnd: JudgePoolOptions['onEnd'] = (error, { inMilliseconds }) =>
+      log('error', 'a judging thread ended', {
+        error: messageOf(error),
+        restartInMilliseconds: inMilliseconds,
+      });
+    const open =
+      options.openJudge ?? ((first: JudgeSettings) => openJudgePool(first, { onEnd, ...options.judges }));
     const judge = open(settings());
     cleanup.push(async () => judge.close());
     const onError = (error: unknown): void =>

@@ -3,7 +3,8 @@
  * checks out. No clock, no randomness, no file, no network: the same input gives the same verdict years later.
  *
  * Fails closed: a check whose input is missing has failed, and one check that has failed refuses. Nothing is looked up in
- * the evidence to decide what to check it against, except which of the known releases to explain it with.
+ * the evidence to decide what to check it against, except which of the known releases to explain it with. Who speaks is
+ * checked first, and nothing else when that fails: only an enrolled TPM can make the verifier read logs.
  */
 
 import { parseEvidence } from '../evidence/parse.ts';
@@ -63,7 +64,11 @@ export function verifyWith(
   const { parsed, check } = readEvidence(evidence);
   const material = new Material(parsed, context);
   const checks: AttestCheck[] = [check];
-  for (const definition of definitions) checks.push(...runCheck(definition, material));
+  for (const definition of definitions) {
+    // A stranger's logs are not worth reading. An auditor, who has no connection, wants to see everything.
+    if (context.channelKey !== 'offline' && checks.some(isUnauthenticated)) break;
+    checks.push(...runCheck(definition, material));
+  }
   return concludeFrom(checks, material);
 }
 
@@ -80,7 +85,7 @@ function readEvidence(evidence: Uint8Array | Evidence): { parsed: Evidence | und
 
 function concludeFrom(checks: readonly AttestCheck[], material: Material): Verdict {
   const failed = checks.find(({ ok }) => !ok);
-  if (checks.some(({ ok, id }) => !ok && authentication.has(id))) {
+  if (checks.some(isUnauthenticated)) {
     return {
       verdict: 'refused',
       authenticated: false,
@@ -96,6 +101,10 @@ function concludeFrom(checks: readonly AttestCheck[], material: Material): Verdi
     return { verdict: 'refused', ...said, reason, ...(release !== undefined && { release }) };
   }
   return { verdict: 'trusted', ...said, release, pcrs: material.evidence.pcrs };
+}
+
+function isUnauthenticated({ ok, id }: AttestCheck): boolean {
+  return !ok && authentication.has(id);
 }
 
 function releaseOf(material: Material): Verdict['release'] {

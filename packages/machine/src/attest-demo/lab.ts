@@ -153,6 +153,9 @@ function recordEvidence({ context }: ServedVerifier): readonly Uint8Array[] {
     get pending() {
       return inner.pending;
     },
+    get ready() {
+      return inner.ready;
+    },
     close: async () => inner.close(),
   };
   Object.defineProperty(context, 'judge', { value: judge });

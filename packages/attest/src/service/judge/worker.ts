@@ -9,16 +9,19 @@ let prepared: PreparedJudge | undefined;
 
 parentPort?.on('message', (message: ToJudge) => {
   if (message.type === 'settings') {
+    // What fails here ends the thread: there is nothing it could judge by.
     prepared = prepareJudge(message.settings);
+    parentPort?.postMessage({ type: 'prepared' } satisfies FromJudge);
     return;
   }
   const { id, request } = message;
   let answer: FromJudge;
   try {
     if (prepared === undefined) throw new Error('no settings yet');
-    answer = { id, ok: true, judgement: judge(prepared, request) };
+    answer = { type: 'answer', id, ok: true, judgement: judge(prepared, request) };
   } catch (error) {
     answer = {
+      type: 'answer',
       id,
       ok: false,
       message: error instanceof Error ? (error.stack ?? error.message) : String(error),

@@ -69,7 +69,14 @@ export const nodeRoutes: readonly Route[] = [
     rawBody: true,
     bodyLimit: limits.evidenceBody,
     answer: evidenceAnswerSchema,
-    reasons: ['channel-refused', 'unknown-node', 'nonce-refused', 'evidence-refused', 'busy'],
+    reasons: [
+      'channel-refused',
+      'tls-key-refused',
+      'unknown-node',
+      'nonce-refused',
+      'evidence-refused',
+      'busy',
+    ],
     async handle({ bytes, peer, address }, context) {
       const head = evidenceHead(bytes);
       if (head === undefined) throw new Refused('malformed');

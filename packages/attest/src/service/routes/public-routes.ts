@@ -22,13 +22,15 @@ export function publicRoutes(openapi: () => unknown): readonly Route[] {
     route({
       method: 'GET',
       path: paths.ready,
-      summary: 'Requests can be answered: the database works and the service is not stopping',
+      summary:
+        'Requests can be answered: the database works, evidence can be judged, and the service is not stopping',
       access: 'public',
       unlimited: true,
       answer: state,
       reasons: ['unavailable'],
-      async handle(_call, { store, serving }) {
+      async handle(_call, { store, judge, serving }) {
         if (!serving()) throw new Refused('unavailable', { message: 'stopping' });
+        if (!judge.ready) throw new Refused('unavailable', { message: 'no thread can judge evidence' });
         await store.ping();
         return { json: { status: 'ready' } };
       },
