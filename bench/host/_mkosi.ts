@@ -121,7 +121,7 @@ async function makePeer(bench: Bench): Promise<MaybePeer> {
   };
 }
 
-/** What both have in common. */
+/** What both have in common. Without a sector size systemd-repart makes the FAT with 4096, which the firmware cannot read here. */
 function common(packages: readonly string[]): string {
   return `[Distribution]
 Distribution=debian
@@ -131,6 +131,7 @@ Release=trixie
 Format=disk
 ImageId=container-host
 ManifestFormat=
+SectorSize=512
 
 [Content]
 Bootable=yes
