@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { Code, ConnectError } from '@connectrpc/connect';
@@ -282,4 +282,23 @@ void test('everybody in a container gets through its root folder', async () => {
   } finally {
     process.umask(before);
   }
+});
+
+void test('a full disk is said to be full, and gets back what was fetched', async () => {
+  using dir = scratch('snapshots');
+  await using rig = await startRig(dir.path);
+  const kept = join(rig.layers.incoming, '.of-another-layer.part');
+  writeFileSync(kept, 'half');
+  const { find } = rig.finder;
+  rig.finder.find = async ({ output }) => {
+    writeFileSync(join(dirname(output), `.${basename(output)}.0123.part`), 'half');
+    const full = Object.assign(new Error('write'), { code: 'ENOSPC' });
+    return Promise.reject(new Error('the image could not be written', { cause: full }));
+  };
+  const text = /no space left for layer sha256:0+1: \d+ MiB are free at .*ctr images rm/;
+  await refused(unpack(rig, 1, { name: diffId(1) }), Code.ResourceExhausted, text);
+  assert.deepEqual(readdirSync(rig.layers.incoming), ['.of-another-layer.part']);
+  rig.finder.find = find;
+  await rig.snapshots.remove({ key: `extract-${diffId(1)}` });
+  await unpack(rig, 1, { name: diffId(1) });
 });

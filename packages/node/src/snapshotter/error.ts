@@ -24,7 +24,9 @@ export type SnapshotterErrorCode =
   /** The kernel did not open the volume: wrong signature, unknown signer, changed bytes. */
   | 'layer-refused'
   /** Neither registry nor content store gave the layer. */
-  | 'layer-unavailable';
+  | 'layer-unavailable'
+  /** /var is full. */
+  | 'disk-full';
 
 const codes: Readonly<Record<SnapshotterErrorCode, Code>> = {
   'not-found': Code.NotFound,
@@ -37,6 +39,7 @@ const codes: Readonly<Record<SnapshotterErrorCode, Code>> = {
   'layer-revoked': Code.FailedPrecondition,
   'layer-refused': Code.FailedPrecondition,
   'layer-unavailable': Code.Unavailable,
+  'disk-full': Code.ResourceExhausted,
 };
 
 export class SnapshotterError extends OsguardError<SnapshotterErrorCode> {
@@ -59,6 +62,13 @@ export function toConnectError(error: unknown): ConnectError {
   return new ConnectError(`osguard: ${text}`, code);
 }
 
-function isDiskFull(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
+/** SQLITE_FULL (sqlite.org/rescode.html). */
+const sqliteFull = 13;
+
+/** Also when it is only the cause of what was thrown. */
+export function isDiskFull(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if ('code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT')) return true;
+  if ('errcode' in error && error.errcode === sqliteFull) return true;
+  return isDiskFull(error.cause);
 }

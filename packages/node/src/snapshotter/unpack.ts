@@ -3,12 +3,13 @@
  * when nobody published one), the kernel verifies its signature while opening it, and the snapshot remembers it.
  */
 
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { SnapshotterError } from './error.ts';
+import { readdir, rm, statfs } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { isDiskFull, SnapshotterError } from './error.ts';
 import type { LayerFinder, LayerRequest } from './find-layer.ts';
 import type { LayerStore } from './layer-store.ts';
 import type { Layer } from './model.ts';
+import { SharedWork } from './shared-work.ts';
 import type { SnapshotMount, Snapshots } from './snapshots.ts';
 
 export interface ApplyRequest {
@@ -30,7 +31,7 @@ const mostTries = 16;
 
 export class Unpacker {
   readonly #options: UnpackerOptions;
-  readonly #running = new Map<string, Promise<Layer>>();
+  readonly #fetches = new SharedWork<Layer>();
 
   constructor(options: UnpackerOptions) {
     this.#options = options;
@@ -47,31 +48,49 @@ export class Unpacker {
       throw new SnapshotterError('not-implemented', 'these mounts belong to another snapshotter');
     }
     for (let tries = 0; tries < mostTries; tries += 1) {
-      const layer = await this.#obtain(request);
+      const layer = await this.#fetches.run(request.layer.digest, {
+        work: (signal) => this.#fetch(request, signal),
+        signal: request.signal,
+      });
       if (await layers.attach(layer, snapshot.id)) return layer;
     }
     throw new SnapshotterError('precondition', `snapshot ${snapshot.key} went while it was unpacked`);
   }
 
-  /** The same layer asked for twice at once is fetched once. */
-  #obtain(request: ApplyRequest): Promise<Layer> {
-    const key = request.layer.digest;
-    const running = this.#running.get(key);
-    if (running !== undefined) return running;
-    const work = this.#fetch(request).finally(() => this.#running.delete(key));
-    this.#running.set(key, work);
-    return work;
-  }
-
-  async #fetch({ layer, namespace, signal }: ApplyRequest): Promise<Layer> {
+  async #fetch({ layer, namespace }: ApplyRequest, signal: AbortSignal): Promise<Layer> {
     const { layers, finder } = this.#options;
     // By the layer's name, so that an interrupted download goes on.
     const output = join(layers.incoming, `${layer.digest.replace(/[^0-9a-z]/g, '-')}.erofs`);
-    const request: LayerRequest = { ...layer, namespace, output, ...(signal && { signal }) };
+    const request: LayerRequest = { ...layer, namespace, output, signal };
     try {
       return await layers.add(await finder.find(request));
+    } catch (cause) {
+      if (!isDiskFull(cause)) throw cause;
+      await giveBack(output);
+      throw new SnapshotterError(
+        'disk-full',
+        `no space left for layer ${layer.digest}: ${await left(output)}`,
+        {
+          hint: 'remove images with: ctr images rm --sync, or give /var more room; then pull again',
+          cause,
+        },
+      );
     } finally {
       await rm(output, { force: true });
     }
   }
+}
+
+/** Fetching it again costs less than a disk that stays full. */
+async function giveBack(output: string): Promise<void> {
+  const folder = dirname(output);
+  for (const name of await readdir(folder)) {
+    if (name.includes(basename(output))) await rm(join(folder, name), { force: true });
+  }
+}
+
+async function left(output: string): Promise<string> {
+  const folder = dirname(output);
+  const { bavail, bsize } = await statfs(folder);
+  return `${Math.floor((bavail * bsize) / 1024 ** 2)} MiB are free at ${folder} without what was fetched of it`;
 }
