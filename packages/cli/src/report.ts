@@ -50,10 +50,21 @@ export function reportOf(error: unknown): ErrorReport {
   const system = code === undefined ? undefined : systemErrors.get(code);
   if (system !== undefined && 'syscall' in error) {
     const path = 'path' in error && typeof error.path === 'string' ? `${error.path}: ` : '';
-    const { says, exitCode, hint } = system;
+    const { says, exitCode } = system;
+    const hint =
+      system.hint ?? (code === 'ENOENT' && path !== '' && !path.startsWith('/') ? lookedIn() : undefined);
     return { code: code ?? '', message: path + says, exitCode, ...(hint !== undefined && { hint }) };
   }
   return internal(error.message);
+}
+
+/** A relative path was meant for another folder more often than it was misspelt. */
+function lookedIn(): string | undefined {
+  try {
+    return `looked in ${process.cwd()}`;
+  } catch {
+    return 'the folder you are in was removed';
+  }
 }
 
 function fromParts(error: Error, exitCode: ExitCode): ErrorReport {

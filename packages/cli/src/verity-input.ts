@@ -1,8 +1,7 @@
 /** What the verity commands share: salts, root hashes and parameters as people write them. */
 
-import { readFile } from 'node:fs/promises';
 import type { RootHash } from '@osguard/formats/verity';
-import { parsing } from './input.ts';
+import { parsing, readInput } from './input.ts';
 import { UsageError } from './report.ts';
 
 /** `-` is no salt, as veritysetup takes it. */
@@ -17,7 +16,9 @@ export async function rootHashFrom(text: string): Promise<RootHash> {
   const { parseRootHash } = await import('@osguard/formats/verity');
   if (!text.startsWith('@')) return parseRootHash(text);
   const file = text.slice(1);
-  const content = (await readFile(file, 'latin1')).trim();
+  const content = (await readInput(file, { most: 4096, what: 'a file with a root hash' }))
+    .toString('latin1')
+    .trim();
   return parsing(file, () => parseRootHash(content));
 }
 

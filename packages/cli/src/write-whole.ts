@@ -1,9 +1,32 @@
 /** A file that is either whole under its name or not there. */
 
-import { open, rename, rm } from 'node:fs/promises';
+import { open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { OsguardError } from '@osguard/events';
 
-export async function writeWhole(path: string, content: Uint8Array | string): Promise<void> {
+/**
+ * For before long work: nobody wants to hear at its end that the result has no place.
+ *
+ * @throws OsguardError (`bad-output`) when the folder is not there, or a folder has the file's name
+ */
+export async function assertPlaceFor(path: string): Promise<void> {
+  const folder = dirname(path);
+  if ((await statOf(folder))?.isDirectory() !== true) {
+    throw new OsguardError('bad-output', `${path} cannot be written: there is no folder ${folder}`, {
+      hint: `mkdir -p ${folder}`,
+    });
+  }
+  if ((await statOf(path))?.isDirectory() === true) {
+    throw new OsguardError('bad-output', `${path} is a folder, a file to write was expected`);
+  }
+}
+
+/** @throws OsguardError (`bad-output`) as {@link assertPlaceFor} does; system errors pass through */
+export async function writeWhole(
+  path: string,
+  content: Uint8Array | string | Iterable<Uint8Array>,
+): Promise<void> {
+  await assertPlaceFor(path);
   const partial = `${path}.${process.pid}.tmp`;
   try {
     const file = await open(partial, 'wx', 0o644);
@@ -24,5 +47,13 @@ export async function writeWhole(path: string, content: Uint8Array | string): Pr
     await folder.sync();
   } finally {
     await folder.close();
+  }
+}
+
+async function statOf(path: string): Promise<Awaited<ReturnType<typeof stat>> | undefined> {
+  try {
+    return await stat(path);
+  } catch {
+    return undefined;
   }
 }

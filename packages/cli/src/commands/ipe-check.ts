@@ -1,8 +1,7 @@
 import type { Command } from '../command.ts';
-import { readFile } from 'node:fs/promises';
 import type { Diagnostic } from '@osguard/events';
 import { defineCommand, flag, needed, text } from '../command.ts';
-import { parsing, readIpeFile } from '../input.ts';
+import { ipePolicyLimits, parsing, readInput, readIpeFile } from '../input.ts';
 import { plural } from '../render/format.ts';
 import { printable } from '../render/paint.ts';
 
@@ -23,7 +22,7 @@ anybody means: rules that are never reached, operations that are allowed by defa
   ],
   async run({ policy: file, previous: previousFile, strict }) {
     const { checkIpePolicy, formatIpeVersion } = await import('@osguard/formats/ipe');
-    const bytes = await readFile(file);
+    const bytes = await readInput(file, ipePolicyLimits);
     const previous = previousFile === undefined ? undefined : (await readIpeFile(previousFile)).policy;
     const { policy, diagnostics: found } = parsing(file, () =>
       checkIpePolicy(bytes, previous === undefined ? {} : { previous }),

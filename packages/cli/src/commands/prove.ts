@@ -29,7 +29,9 @@ boot and layers, because the release itself lets nobody in; where only signed la
     const { openRelease } = await import('@osguard/image');
     const { loadKeyring } = await import('@osguard/keys');
     const { prove } = await import('@osguard/machine/prove');
-    const { memory, cpus, consoles, only } = values;
+    const { memory, cpus, consoles, only, html } = values;
+    const { assertPlaceFor, writeWhole } = await import('../write-whole.ts');
+    if (html !== undefined) await assertPlaceFor(html);
     const report = await prove({
       release: await openRelease(values.release),
       keyring: await loadKeyring(values.keys),
@@ -42,15 +44,14 @@ boot and layers, because the release itself lets nobody in; where only signed la
       ...(memory !== undefined && { memoryMiB: memory }),
       ...(cpus !== undefined && { cpus }),
     });
-    if (values.html !== undefined) {
+    if (html !== undefined) {
       const { proofHtml } = await import('../render/proof-html.ts');
-      const { writeWhole } = await import('../write-whole.ts');
-      await writeWhole(values.html, proofHtml(report));
+      await writeWhole(html, proofHtml(report));
     }
     return {
       exitCode: report.checks.every(({ result }) => result === 'blocked') ? 0 : 1,
       json: report,
-      text: (paint) => summaryText(report, { paint, html: values.html }),
+      text: (paint) => summaryText(report, { paint, html }),
     };
   },
 });

@@ -1,11 +1,11 @@
-import { open, readFile, rename, rm } from 'node:fs/promises';
 import type { ByteSource } from '@osguard/formats/bytes';
 import type { Command } from '../command.ts';
 import { defineCommand, needed, text, textOr } from '../command.ts';
-import { parsing } from '../input.ts';
+import { parsing, readInput } from '../input.ts';
 import { formatBytes } from '../render/format.ts';
 import { printable } from '../render/paint.ts';
 import { UsageError } from '../report.ts';
+import { writeWhole } from '../write-whole.ts';
 
 export const ukiBuild: Command = defineCommand({
   description: 'The same input and key give the same bytes. Without --keys the image is not signed.',
@@ -41,13 +41,13 @@ export const ukiBuild: Command = defineCommand({
       ...(values.initrd !== undefined && { initrd: source(values.initrd) }),
       ...(values.ucode !== undefined && { ucode: source(values.ucode) }),
       ...(values.cmdline !== undefined && { cmdline: await textFrom(values.cmdline) }),
-      ...(values.osRelease !== undefined && { osRelease: await readFile(values.osRelease, 'utf8') }),
+      ...(values.osRelease !== undefined && { osRelease: await textOf(values.osRelease, 'an os-release') }),
       ...(values.uname !== undefined && { uname: values.uname }),
-      ...(values.sbat !== undefined && { sbat: await readFile(values.sbat, 'utf8') }),
+      ...(values.sbat !== undefined && { sbat: await textOf(values.sbat, 'a list of SBAT lines') }),
     };
     const unsigned = parsing(values.linux, () => buildUki(parts));
     const { image, signer } = await signed(unsigned, values.keys);
-    await writeSource(values.out, image);
+    await writeWhole(values.out, piecesOf(image));
     return {
       json: { out: values.out, size: image.size, signer: signer ?? null },
       text: (paint) => {
@@ -70,28 +70,17 @@ async function signed(
 
 async function textFrom(given: string): Promise<string> {
   if (!given.startsWith('@')) return given;
-  const content = (await readFile(given.slice(1), 'utf8')).trimEnd();
+  const content = (await textOf(given.slice(1), 'a file with a command line')).trimEnd();
   if (content.includes('\n')) throw new UsageError(`${given.slice(1)}: a command line is one line`);
   return content;
 }
 
-/** Whole or not at all; the parts are read while it is written. */
-async function writeSource(path: string, source: ByteSource): Promise<void> {
-  const partial = `${path}.${process.pid}.tmp`;
-  try {
-    const file = await open(partial, 'wx', 0o644);
-    try {
-      const chunk = 4 * 1024 * 1024;
-      for (let at = 0; at < source.size; at += chunk) {
-        await file.writeFile(source.read(at, Math.min(chunk, source.size - at)));
-      }
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(partial, path);
-  } catch (error) {
-    await rm(partial, { force: true });
-    throw error;
-  }
+async function textOf(file: string, what: string): Promise<string> {
+  return (await readInput(file, { most: 1024 * 1024, what })).toString('utf8');
+}
+
+/** The parts are read while the whole is written. */
+function* piecesOf(source: ByteSource): Generator<Uint8Array> {
+  const piece = 4 * 1024 * 1024;
+  for (let at = 0; at < source.size; at += piece) yield source.read(at, Math.min(piece, source.size - at));
 }

@@ -5,7 +5,7 @@ import { choiceOr, defineCommand, flag, integerOr, needed, text } from '../comma
 import { formatBytes } from '../render/format.ts';
 import { printable } from '../render/paint.ts';
 import { bytesProgress, saltOf } from '../verity-input.ts';
-import { writeWhole } from '../write-whole.ts';
+import { assertPlaceFor, writeWhole } from '../write-whole.ts';
 
 export const verityFormat: Command = defineCommand({
   description: `The result is what \`veritysetup format\` writes with the same parameters, bit by bit. The tree may be a file of its
@@ -51,6 +51,7 @@ own or be appended to the data (the same file, and --hash-offset).`,
   ],
   async run(values, { sink, signal }) {
     const { formatVerity } = await import('@osguard/image/verity');
+    if (values.rootHashFile !== undefined) await assertPlaceFor(values.rootHashFile);
     const salt = values.salt === undefined ? randomBytes(32) : saltOf(values.salt);
     const uuid = values.uuid ?? randomUUID();
     const { data, tree, hash, dataBlockSize, hashBlockSize, hashOffset, dataSize, bare } = values;

@@ -8,10 +8,19 @@ export interface FileSource extends ByteSource, Disposable {
   readonly path: string;
 }
 
-/** Opens `path` for reading; close it with `using` or `[Symbol.dispose]()`. System errors pass through. */
+/**
+ * Opens `path` for reading; close it with `using` or `[Symbol.dispose]()`. System errors pass through.
+ *
+ * @throws FormatError `malformed` for a folder
+ */
 export function openFileSource(path: string): FileSource {
   const fd = openSync(path, 'r');
-  const { size } = fstatSync(fd);
+  const stats = fstatSync(fd);
+  if (stats.isDirectory()) {
+    closeSync(fd);
+    throw new FormatError('malformed', `${path} is a folder, a file was expected`);
+  }
+  const { size } = stats;
   let buffer = new Uint8Array(64 * 1024);
   return {
     path,

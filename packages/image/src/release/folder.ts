@@ -35,7 +35,8 @@ export async function openRelease(folder: string): Promise<ReleaseFolder> {
   const path = resolve(folder);
   const manifestPath = join(path, manifestName);
   if (!existsSync(manifestPath)) {
-    throw new ImageError('not-an-image', `${folder} is no release folder: it has no ${manifestName}`, {
+    const says = existsSync(path) ? `is no release folder: it has no ${manifestName}` : 'is not there';
+    throw new ImageError('not-an-image', `${folder} ${says}`, {
       hint: 'osguard image build -f DEFINITION --keys KEYS -o OUT makes one',
     });
   }

@@ -24,7 +24,7 @@ export interface OpenArea extends Disposable {
   readonly stats: Stats;
 }
 
-/** @throws FormatError `not-encodable` for an impossible offset or size; system errors pass through. */
+/** @throws FormatError `not-encodable` for a folder or an impossible offset or size; system errors pass through. */
 export function openArea({ path, offset = 0, size }: VerityArea, flags: 'r' | 'r+'): OpenArea {
   for (const value of [offset, size ?? 0]) {
     if (!Number.isSafeInteger(value) || value < 0) {
@@ -33,6 +33,10 @@ export function openArea({ path, offset = 0, size }: VerityArea, flags: 'r' | 'r
   }
   const fd = openSync(path, flags);
   const stats = fstatSync(fd);
+  if (stats.isDirectory()) {
+    closeSync(fd);
+    throw new FormatError('not-encodable', `${path} is a folder, a file or block device was expected`);
+  }
   const left = stats.isFile() ? Math.max(0, stats.size - offset) : undefined;
   const present = left === undefined || size === undefined ? left : Math.min(left, size);
   return { path, fd, offset, present, size: size ?? left, stats, [Symbol.dispose]: () => closeSync(fd) };
