@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { Code, ConnectError } from '@connectrpc/connect';
 import { scratch } from '@osguard/testkit';
 import { chainId, chainIdOf } from '../src/snapshotter/chain-id.ts';
-import { diffId, startRig, unpack } from './support/snapshotter-rig.ts';
+import { diffId, FakeFinder, startRig, unpack } from './support/snapshotter-rig.ts';
 
 const base = chainId([diffId(1)]);
 const top = chainId([diffId(1), diffId(2)]);
@@ -289,7 +289,6 @@ void test('a full disk is said to be full, and gets back what was fetched', asyn
   await using rig = await startRig(dir.path);
   const kept = join(rig.layers.incoming, '.of-another-layer.part');
   writeFileSync(kept, 'half');
-  const { find } = rig.finder;
   rig.finder.find = async ({ output }) => {
     writeFileSync(join(dirname(output), `.${basename(output)}.0123.part`), 'half');
     const full = Object.assign(new Error('write'), { code: 'ENOSPC' });
@@ -298,7 +297,7 @@ void test('a full disk is said to be full, and gets back what was fetched', asyn
   const text = /no space left for layer sha256:0+1: \d+ MiB are free at .*ctr images rm/;
   await refused(unpack(rig, 1, { name: diffId(1) }), Code.ResourceExhausted, text);
   assert.deepEqual(readdirSync(rig.layers.incoming), ['.of-another-layer.part']);
-  rig.finder.find = find;
+  rig.finder.find = (request) => new FakeFinder().find(request);
   await rig.snapshots.remove({ key: `extract-${diffId(1)}` });
   await unpack(rig, 1, { name: diffId(1) });
 });
