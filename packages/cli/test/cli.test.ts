@@ -116,30 +116,22 @@ test('colours only when wanted, and escape sequences in files do not reach the t
 
 test('keys init, keys show, ipe sign', async () => {
   using dir = scratch('cli');
-  const keys = dir.file('keys');
-  const made = await osguard(['keys', 'init', '--dir', keys, '--json']);
+  const own = dir.file('keys');
+  const made = await osguard(['keys', 'init', '--dir', own, '--json']);
   assert.equal(made.status, 0, made.stderr);
-  assert.equal(statSync(join(keys, 'boot.key')).mode & 0o777, 0o600);
+  assert.equal(statSync(join(own, 'boot.key')).mode & 0o777, 0o600);
   assert(!made.stdout.includes('PRIVATE'));
-  assert.equal((await osguard(['keys', 'init', '--dir', keys])).status, 2, 'never overwritten');
+  assert.equal((await osguard(['keys', 'init', '--dir', own])).status, 2, 'never overwritten');
   assert.match(
-    (await osguard(['keys', 'show', '--dir', keys])).stdout,
+    (await osguard(['keys', 'show', '--dir', own])).stdout,
     /^boot\n {2}subject +CN=osguard boot$/m,
   );
   writeFileSync(dir.file('host.pol'), good);
-  const signed = await osguard(['ipe', 'sign', dir.file('host.pol'), '--keys', keys]);
+  const signed = await osguard(['ipe', 'sign', dir.file('host.pol'), '--keys', own]);
   assert.equal(signed.status, 0, signed.stderr);
   assert(readFileSync(dir.file('host.p7b')).includes(good), 'the policy is inside');
   writeFileSync(dir.file('bad.pol'), 'nothing');
-  const refused = await osguard([
-    'ipe',
-    'sign',
-    dir.file('bad.pol'),
-    '--keys',
-    keys,
-    '-o',
-    dir.file('x.p7b'),
-  ]);
+  const refused = await osguard(['ipe', 'sign', dir.file('bad.pol'), '--keys', own, '-o', dir.file('x.p7b')]);
   assert.equal(refused.status, 2);
   assert.equal(statSync(dir.file('x.p7b'), { throwIfNoEntry: false }), undefined);
 });

@@ -50,7 +50,7 @@ const lines: readonly string[] = [
 
 for (const wrong of ['missing', 'empty', 'rubbish', 'huge', 'folder']) {
   test(`a file that is ${wrong}`, async () => {
-    const before = readdirSync(shared.path);
+    const found = readdirSync(shared.path);
     for (const line of lines) {
       const words = line.split(' ').map((word) => word.replace('FILE', wrong));
       const { status, stdout, stderr } = await osguard(['--json', ...words], { cwd: shared.path });
@@ -63,7 +63,7 @@ for (const wrong of ['missing', 'empty', 'rubbish', 'huge', 'folder']) {
       assert(document.error.message.includes(wrong), said);
       assert.doesNotMatch(document.error.code, /internal|^E[A-Z]+$(?<!ENOENT)/, said);
     }
-    assert.deepEqual(readdirSync(shared.path), before, 'nothing is left behind');
+    assert.deepEqual(readdirSync(shared.path), found, 'nothing is left behind');
   });
 }
 
