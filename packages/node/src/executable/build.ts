@@ -34,7 +34,7 @@ export interface NodeExecutable {
   readonly components: readonly SbomComponent[];
 }
 
-const recipe = 'osguard-node 1';
+const recipe = 'osguard-node 2';
 const bundleName = 'osguard-node.cjs';
 
 /**

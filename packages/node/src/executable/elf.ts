@@ -2,9 +2,9 @@
  * Puts data into a finished ELF64 program so that the program finds it in its own memory, and takes out what only
  * linkers and debuggers read. System V ABI chapters 4 and 5, elf(5).
  *
- * The data becomes a note in a segment of its own behind everything else. The program header table has no room to grow
- * where linkers put it, but the interpreter's name and the linker's own notes (build ID, ABI tag) follow it: the name
- * moves, the notes go.
+ * The data becomes a note in a part of the program's constants that is free. The rest of that part is in the file no more:
+ * the segment around it becomes two. The program header table has no room to grow where linkers put it, but the linker's
+ * own notes (build ID, ABI tag), which lie behind the interpreter's name, go.
  */
 
 import { FormatError } from '@osguard/formats/bytes';
@@ -13,6 +13,8 @@ export interface EmbeddedNote {
   /** Without the final NUL. */
   readonly name: string;
   readonly data: Uint8Array;
+  /** Bytes of the program nobody reads, all inside one read-only segment. */
+  readonly room: { readonly offset: number; readonly size: number };
 }
 
 const fileHeaderSize = 64;
@@ -22,10 +24,9 @@ const pageSize = 4096;
 const typeLoad = 1;
 const typeInterpreter = 3;
 const typeNote = 4;
+const typeTable = 6;
 const readable = 4;
 const writable = 2;
-/** Away from the end of the program's own memory: the heap begins behind the last segment anyway. */
-const segmentAlignment = 0x20_0000;
 
 interface Segment {
   readonly type: number;
@@ -37,64 +38,125 @@ interface Segment {
   readonly alignment: number;
 }
 
+/** A loaded segment and where its bytes are to lie. */
+interface Placed {
+  readonly from: Segment;
+  readonly to: number;
+}
+
 /**
  * The program with the note, without section headers, symbol table and debugging data. Same input, same bytes.
  *
- * @throws FormatError when the program is not laid out as linkers lay out fixed-address x86-64 programs
+ * @throws FormatError when the program is not laid out as linkers lay out fixed-address x86-64 programs, or the note does
+ *   not fit into its room
  */
 export function embedNote(program: Uint8Array, note: EmbeddedNote): Uint8Array {
   const view = new DataView(program.buffer, program.byteOffset, program.byteLength);
   const segments = readSegments(view);
-  const loads = segments.filter(({ type }) => type === typeLoad);
+  const interpreter = segments.find(({ type }) => type === typeInterpreter);
+  const body = encodeNote(note);
+  const loads = place(splitAround(segments, { ...note.room, used: body.length }));
   const first = loads[0];
   const last = loads.at(-1);
-  const table = segments.find(({ type }) => type === typeInterpreter);
-  if (first === undefined || last === undefined || table === undefined)
+  if (first === undefined || last === undefined || interpreter === undefined || first.from.offset !== 0)
     throw refused('a program with loaded segments and an interpreter was expected', 0);
-  const end = Math.max(...loads.map(({ offset, fileSize }) => offset + fileSize));
-  const top = Math.max(...loads.map(({ address, memorySize }) => address + memorySize));
 
   // Notes that stay out of the table: what the linker wrote between interpreter and hash table.
-  const others = segments.filter(({ type }) => type !== typeNote);
+  const others = segments.filter(({ type }) => type !== typeLoad && type !== typeNote);
   const room = roomBehindTable(segments);
-  const tableSize = (others.length + 2) * programHeaderSize;
+  const tableSize = (others.length + loads.length + 1) * programHeaderSize;
   const interpreterAt = fileHeaderSize + tableSize;
-  if (interpreterAt + table.fileSize > room)
-    throw refused(`${room} bytes are too few for two more program headers`, fileHeaderSize);
+  if (interpreterAt + interpreter.fileSize > room)
+    throw refused(`${room} bytes are too few for the program headers`, fileHeaderSize);
 
-  const body = encodeNote(note);
-  const offset = roundUp(end, pageSize);
-  const address = roundUp(top, segmentAlignment) + (offset % segmentAlignment);
-  const own = {
-    flags: readable,
-    offset,
-    address,
-    fileSize: body.length,
-    memorySize: body.length,
-  };
-  const moved = {
-    ...table,
-    offset: interpreterAt - first.offset,
-    address: first.address + interpreterAt - first.offset,
-  };
-  const placed = others.flatMap((segment): readonly Segment[] => {
-    if (segment === table) return [moved];
+  const moved = others.map((segment): Segment => {
+    if (segment === interpreter)
+      return { ...segment, offset: interpreterAt, address: first.from.address + interpreterAt };
     // The table describes itself.
-    if (segment.type === 6) return [{ ...segment, fileSize: tableSize, memorySize: tableSize }];
-    // In the order of addresses, as the loader expects.
-    if (segment === last) return [segment, { ...own, type: typeLoad, alignment: pageSize }];
-    return [segment];
+    if (segment.type === typeTable) return { ...segment, fileSize: tableSize, memorySize: tableSize };
+    return { ...segment, offset: movedOffset(segment.offset, loads) };
   });
-  placed.push({ ...own, type: typeNote, alignment: 4 });
+  const noteAt = movedOffset(note.room.offset, loads);
+  const placed: readonly Segment[] = [
+    ...moved.filter(({ type }) => type === typeTable || type === typeInterpreter),
+    // More than a page, asked for to use huge pages, would be more zeros in the file.
+    ...loads.map(({ from, to }) => ({ ...from, offset: to, alignment: pageSize })),
+    ...moved.filter(({ type }) => type !== typeTable && type !== typeInterpreter),
+    {
+      type: typeNote,
+      flags: readable,
+      offset: noteAt,
+      address: addressOf(note.room.offset, loads),
+      fileSize: body.length,
+      memorySize: body.length,
+      alignment: 4,
+    },
+  ];
 
-  const result = new Uint8Array(offset + body.length);
-  result.set(program.subarray(0, end));
-  const interpreter = program.subarray(table.offset, table.offset + table.fileSize);
+  const result = new Uint8Array(last.to + last.from.fileSize);
+  for (const { from, to } of loads)
+    result.set(program.subarray(from.offset, from.offset + from.fileSize), to);
+  const name = program.subarray(interpreter.offset, interpreter.offset + interpreter.fileSize);
   result.fill(0, fileHeaderSize, room);
-  result.set(interpreter, interpreterAt);
-  result.set(body, offset);
+  result.set(name, interpreterAt);
+  result.set(body, noteAt);
   writeHeaders(new DataView(result.buffer), placed);
   return result;
+}
+
+/** The loaded segments; of the one around the room, what lies before its used part ends and what lies behind the room. */
+function splitAround(
+  segments: readonly Segment[],
+  { offset, size: length, used }: { readonly offset: number; readonly size: number; readonly used: number },
+): readonly Segment[] {
+  const loads = segments.filter(({ type }) => type === typeLoad);
+  const around = loads.find(
+    (each) => offset >= each.offset && offset + length <= each.offset + each.fileSize,
+  );
+  if (around === undefined || (around.flags & writable) !== 0 || offset % 4 !== 0)
+    throw refused('the room for the note is in no read-only segment', offset);
+  const kept = offset + used - around.offset;
+  const skipped = roundDown(offset + length - around.offset, pageSize);
+  if (skipped < roundUp(kept, pageSize)) throw refused(`the note takes ${used} bytes of ${length}`, offset);
+  return loads.flatMap((each): readonly Segment[] => {
+    if (each !== around) return [each];
+    return [
+      { ...each, fileSize: kept, memorySize: kept },
+      {
+        ...each,
+        offset: each.offset + skipped,
+        address: each.address + skipped,
+        fileSize: each.fileSize - skipped,
+        memorySize: each.memorySize - skipped,
+      },
+    ];
+  });
+}
+
+/** One behind the other, as close as pages allow: offset and address are equal modulo the size of a page. */
+function place(loads: readonly Segment[]): readonly Placed[] {
+  let end = 0;
+  return loads.map((from) => {
+    if (from.offset % pageSize !== from.address % pageSize)
+      throw refused('a segment that cannot be mapped', from.offset);
+    const to = roundUp(end - (from.offset % pageSize), pageSize) + (from.offset % pageSize);
+    end = to + from.fileSize;
+    return { from, to };
+  });
+}
+
+function holding(offset: number, loads: readonly Placed[]): Placed | undefined {
+  return loads.find(({ from }) => offset >= from.offset && offset <= from.offset + from.fileSize);
+}
+
+function movedOffset(offset: number, loads: readonly Placed[]): number {
+  const load = holding(offset, loads);
+  return load === undefined ? 0 : offset - load.from.offset + load.to;
+}
+
+function addressOf(offset: number, loads: readonly Placed[]): number {
+  const load = holding(offset, loads);
+  return load === undefined ? 0 : offset - load.from.offset + load.from.address;
 }
 
 function readSegments(view: DataView): readonly Segment[] {
@@ -139,7 +201,7 @@ function roomBehindTable(segments: readonly Segment[]): number {
 }
 
 /** elf(5), Nhdr: sizes of name (with NUL) and data, type, name, data, each part padded to four bytes. */
-function encodeNote({ name, data }: EmbeddedNote): Uint8Array {
+function encodeNote({ name, data }: Pick<EmbeddedNote, 'name' | 'data'>): Uint8Array {
   const text = Buffer.from(`${name}\0`, 'latin1');
   const dataAt = 12 + roundUp(text.length, 4);
   const bytes = new Uint8Array(dataAt + roundUp(data.length, 4));
@@ -179,6 +241,10 @@ function size(view: DataView, at: number): number {
 
 function roundUp(value: number, unit: number): number {
   return Math.ceil(value / unit) * unit;
+}
+
+function roundDown(value: number, unit: number): number {
+  return Math.floor(value / unit) * unit;
 }
 
 function refused(message: string, offset: number): FormatError {

@@ -10,6 +10,7 @@
 
 import { NodeError } from '../error.ts';
 import { embedNote } from './elf.ts';
+import { trimIcuData } from './icu-data.ts';
 
 const fuse = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
 const noteName = 'NODE_SEA_BLOB';
@@ -35,7 +36,9 @@ export const sealedVariables: readonly string[] = [
 
 /** @throws NodeError `node-binary` when `node` is not a binary of the kind expected */
 export function embedApplication(node: Uint8Array, blob: Uint8Array): Uint8Array {
-  const program = Buffer.from(Uint8Array.from(embedNote(node, { name: noteName, data: blob })).buffer);
+  const whole = Buffer.from(Uint8Array.from(node).buffer);
+  const room = trimIcuData(whole);
+  const program = Buffer.from(embedNote(whole, { name: noteName, data: blob, room }).buffer);
   const at = program.indexOf(`${fuse}:0`);
   if (at < 0 || program.indexOf(`${fuse}:`, at + 1) >= 0)
     throw new NodeError('node-binary', 'the Node binary does not have exactly one unused application fuse');
