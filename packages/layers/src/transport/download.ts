@@ -5,7 +5,15 @@
  */
 
 import { hash } from 'node:crypto';
-import { closeSync, fsyncSync, ftruncateSync, openSync, renameSync, rmSync } from 'node:fs';
+import {
+  closeSync,
+  constants as open,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { constants, zstdDecompressSync } from 'node:zlib';
 import { equalBytes, FormatError } from '@osguard/formats/bytes';
@@ -20,6 +28,7 @@ import type { RootHash } from '@osguard/formats/verity';
 import { ImageCheck } from '../convert/image-check.ts';
 import { LayerError } from '../error.ts';
 import { syncFolder } from '../files/output-file.ts';
+import { openPlainFile } from '../files/plain-file.ts';
 import { readFully } from '../files/read-fully.ts';
 import { writeFully } from '../files/write-fully.ts';
 import { readSavedIndex, saveIndex } from './saved-index.ts';
@@ -129,8 +138,8 @@ class Download implements TransportDownload {
     try {
       this.#start(parseChunkIndex(saved));
     } catch (error) {
-      // A torn index is as good as none.
-      if (error instanceof FormatError) return;
+      // A torn index, or one of another image, is as good as none.
+      if (error instanceof FormatError || error instanceof LayerError) return;
       throw error;
     }
     this.#position = saved.length;
@@ -314,14 +323,8 @@ function asLayerError(error: unknown): unknown {
 }
 
 function openOrCreate(path: string): number {
-  try {
-    return openSync(path, 'r+');
-  } catch (error) {
-    if (!isMissing(error)) throw error;
-    return openSync(path, 'wx+', 0o644);
-  }
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+  const known = openPlainFile(path, open.O_RDWR);
+  if (known !== undefined) return known;
+  rmSync(path, { recursive: true, force: true });
+  return openSync(path, 'wx+', 0o644);
 }

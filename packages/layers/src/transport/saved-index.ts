@@ -1,16 +1,28 @@
 /** The index of a download that may be interrupted, beside what was downloaded. */
 
-import { readFileSync } from 'node:fs';
+import { closeSync, constants } from 'node:fs';
+import { FormatError } from '@osguard/formats/bytes';
+import { chunkIndexFrameSize, chunkIndexHeadSize } from '@osguard/formats/layer';
 import { createOutputFile } from '../files/output-file.ts';
+import { openPlainFile } from '../files/plain-file.ts';
+import { readFully } from '../files/read-fully.ts';
 import { writeFully } from '../files/write-fully.ts';
 
-/** Undefined when there is none. */
+/** Undefined when there is none, or something else lies there. */
 export function readSavedIndex(path: string): Uint8Array | undefined {
+  const fd = openPlainFile(path, constants.O_RDONLY);
+  if (fd === undefined) return undefined;
   try {
-    return readFileSync(path);
+    const head = new Uint8Array(chunkIndexHeadSize);
+    if (readFully(fd, head, 0) < head.length) return undefined;
+    const bytes = new Uint8Array(chunkIndexFrameSize(head));
+    return readFully(fd, bytes, 0) === bytes.length ? bytes : undefined;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    // A torn index is as good as none.
+    if (error instanceof FormatError) return undefined;
     throw error;
+  } finally {
+    closeSync(fd);
   }
 }
 

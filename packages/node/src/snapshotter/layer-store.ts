@@ -3,12 +3,13 @@
  * name says, the kernel decides whenever it is opened.
  */
 
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { lstat, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { LayerAuthority } from './authority.ts';
 import { SnapshotterError } from './error.ts';
 import type { Metadata } from './metadata.ts';
 import type { Layer } from './model.ts';
+import { isOwnFile, ownFolder, readOwnFile } from './own-files.ts';
 import type { LayerFiles, Volumes } from './volumes.ts';
 
 /** A verity image in a file of the incoming folder, not yet looked at by the kernel. */
@@ -37,6 +38,8 @@ export interface LayerStoreOptions {
 
 /** What a download keeps of an image beside its name. */
 const continued = /\.(?:part|index)$/;
+/** Bytes: of one that findVerityImages reads. */
+const largestSignature = 64 * 1024;
 /** Nobody comes back for a download after this many milliseconds. */
 const longestPause = 24 * 60 * 60_000;
 
@@ -55,24 +58,29 @@ export class LayerStore {
 
   /** Makes the folders, and removes what an earlier process left half done. */
   async start(): Promise<void> {
-    const { now } = this.#options;
-    await mkdir(this.incoming, { recursive: true, mode: 0o700 });
+    const { folder, metadata, volumes, now, log } = this.#options;
+    await ownFolder(folder, 0o711);
+    await ownFolder(this.incoming, 0o700);
     for (const name of await readdir(this.incoming)) {
       const path = join(this.incoming, name);
+      if (!(await isOwnFile(path))) continue;
       // An interrupted download goes on; whole images were not yet looked at, and are fetched or made again.
-      if (!continued.test(name) || (await stat(path)).mtimeMs < now() - longestPause) await rm(path);
+      if (!continued.test(name) || (await lstat(path)).mtimeMs < now() - longestPause) await rm(path);
     }
-    const { folder, metadata, volumes, log } = this.#options;
     const known = new Map(metadata.layers().map((layer) => [layer.id, layer]));
     for (const id of await volumes.opened()) {
       if (known.has(id)) continue;
-      await volumes.close(id).catch((error: unknown) => log(`layer ${id} stays open: ${String(error)}`));
+      await volumes.close(id).catch((error: unknown) => {
+        log(`layer ${id} stays open: ${String(error)}`);
+        metadata.passOver(id);
+      });
     }
     const names = new Set([...known.values()].map((layer) => layer.rootHash));
     for (const name of await readdir(folder)) {
-      if (name !== 'incoming' && !names.has(name)) {
-        await rm(join(folder, name), { recursive: true, force: true });
-      }
+      if (name === 'incoming') continue;
+      const path = join(folder, name);
+      if (names.has(name)) await ownFolder(path, 0o700);
+      else await rm(path, { recursive: true, force: true });
     }
   }
 
@@ -154,7 +162,11 @@ export class LayerStore {
       throw new SnapshotterError('layer-unsigned', `layer ${layer.diffId} has no signature`);
     }
     const files = this.#filesOf(layer);
-    const signature = files.signature === undefined ? undefined : await readFile(files.signature);
+    const signature =
+      files.signature === undefined ? undefined : readOwnFile(files.signature, largestSignature);
+    if (layer.signed && signature === undefined) {
+      throw new SnapshotterError('layer-unsigned', `the signature of layer ${layer.diffId} is gone`);
+    }
     authority.assertAccepted(layer.rootHash, signature);
     return volumes.open(layer, files);
   }
@@ -203,7 +215,9 @@ export class LayerStore {
       throw new SnapshotterError('layer-mismatch', `the image has ${found.size} bytes instead of ${size}`);
     }
     const folder = this.#folderOf(rootHash);
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    // Nothing of what may lie there is used; a volume that is still open keeps its file.
+    await rm(folder, { recursive: true, force: true });
+    await ownFolder(folder, 0o700);
     await sync(image);
     await rename(image, join(folder, 'layer.erofs'));
     await sync(folder);
@@ -214,7 +228,8 @@ export class LayerStore {
     const path = join(this.#folderOf(rootHash), 'layer.p7s');
     const aside = `${path}.new`;
     {
-      await using file = await open(aside, 'w', 0o600);
+      await rm(aside, { force: true });
+      await using file = await open(aside, 'wx', 0o600);
       await file.writeFile(signature);
       await file.sync();
     }

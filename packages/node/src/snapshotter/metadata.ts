@@ -3,11 +3,13 @@
  * opened by the kernel against its signature, and names itself.
  */
 
+import { rename, rm } from 'node:fs/promises';
 import { DatabaseSync } from 'node:sqlite';
 import type { SQLOutputValue, StatementSync } from 'node:sqlite';
 import { SnapshotterError } from './error.ts';
 import type { Kind, Layer, Snapshot } from './model.ts';
 import { kinds } from './model.ts';
+import { isOwnFile } from './own-files.ts';
 
 const schema = `
   CREATE TABLE IF NOT EXISTS layers (
@@ -55,12 +57,24 @@ export class Metadata implements Disposable {
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
 
-  /** @param path of the file, or `:memory:`. */
+  /** @param path of the file, or `:memory:`. @throws SnapshotterError `precondition` when it is another database. */
   constructor(path: string) {
     this.#database = new DatabaseSync(path);
-    // Full: containerd keeps its own record of a snapshot, which a power loss must not outlive ours.
-    this.#database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;');
-    this.#database.exec(schema);
+    try {
+      const found = tablesOf(this.#database);
+      // Views and triggers that somebody put in would run with every statement.
+      if (found !== '' && found !== tables) {
+        throw new SnapshotterError('precondition', `${path} has other tables than the snapshotter's`);
+      }
+      // Full: containerd keeps its own record of a snapshot, which a power loss must not outlive ours.
+      this.#database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;');
+      if (found === '') this.#database.exec(schema);
+      const check = this.#database.prepare('PRAGMA quick_check(1)').get()?.['quick_check'];
+      if (check !== 'ok') throw new SnapshotterError('precondition', `${path}: ${String(check)}`);
+    } catch (error) {
+      this.#database.close();
+      throw error;
+    }
   }
 
   [Symbol.dispose](): void {
@@ -190,6 +204,15 @@ export class Metadata implements Disposable {
     return changes === 1;
   }
 
+  /** No layer to come gets this number or a lower one. */
+  passOver(id: number): void {
+    this.#prepare("DELETE FROM sqlite_sequence WHERE name = 'layers' AND seq < ?").run(id);
+    this.#prepare(
+      `INSERT INTO sqlite_sequence (name, seq) SELECT 'layers', ?
+       WHERE NOT EXISTS (SELECT seq FROM sqlite_sequence WHERE name = 'layers')`,
+    ).run(id);
+  }
+
   #mustBeFree(key: string): void {
     if (this.find(key) !== undefined) {
       throw new SnapshotterError('already-exists', `snapshot ${key} exists already`);
@@ -205,6 +228,44 @@ export class Metadata implements Disposable {
     return statement;
   }
 }
+
+/**
+ * A database that cannot be read is put aside and begun anew: it only remembers what containerd can ask for again, and a
+ * host whose disk failed or was tampered with must not stay without containers.
+ */
+export async function openMetadata(path: string, log: (message: string) => void): Promise<Metadata> {
+  const files = ['', '-wal', '-shm', '-journal'].map((suffix) => `${path}${suffix}`);
+  for (const file of files) await isOwnFile(file);
+  try {
+    return new Metadata(path);
+  } catch (error) {
+    if (!isBroken(error)) throw error;
+    log(`${path} is begun anew, for it cannot be used: ${String(error)}`);
+  }
+  await rm(`${path}.broken`, { recursive: true, force: true });
+  await rename(path, `${path}.broken`);
+  for (const file of files) await rm(file, { force: true });
+  return new Metadata(path);
+}
+
+/** SQLITE_CORRUPT and SQLITE_NOTADB (sqlite.org/rescode.html), or other contents than ours. */
+function isBroken(error: unknown): boolean {
+  if (error instanceof SnapshotterError) return error.code === 'precondition';
+  return error instanceof Error && 'errcode' in error && [11, 26].includes(Number(error.errcode) & 0xff);
+}
+
+function tablesOf(database: DatabaseSync): string {
+  const rows = database.prepare('SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name').all();
+  return rows.length === 0 ? '' : JSON.stringify(rows);
+}
+
+const tables = ((): string => {
+  const database = new DatabaseSync(':memory:');
+  database.exec(schema);
+  const found = tablesOf(database);
+  database.close();
+  return found;
+})();
 
 /** overlayfs itself takes 500 lower folders. */
 const maximumChain = 501;

@@ -3,7 +3,7 @@
  * /var by hand; only the signature of the role release makes it count, and never a lower version than before.
  */
 
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, fsyncSync, lstatSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { FormatError } from '@osguard/formats/bytes';
 import type { DsseKey } from '@osguard/formats/dsse';
@@ -11,6 +11,7 @@ import { certificateDsseKey, parseDsse, verifyDsse } from '@osguard/formats/dsse
 import type { LayerRevocations } from '@osguard/formats/layer';
 import { largestRevocations, layerRevocationsType, parseLayerRevocations } from '@osguard/formats/layer';
 import type { Certificate } from '@osguard/formats/x509';
+import { readOwnFile } from './own-files.ts';
 
 export interface RevocationsOptions {
   /** Of the role release, out of signed /usr. */
@@ -72,15 +73,11 @@ export class Revocations {
   /** Undefined when the file is not there, or is the one that was looked at before. */
   #readChanged(path: string): { readonly bytes: Uint8Array; readonly mark: string } | undefined {
     try {
-      const { mtimeMs, size, ino } = statSync(path);
+      const { mtimeMs, size, ino } = lstatSync(path);
       const mark = `${mtimeMs} ${size} ${ino}`;
       if (this.#seen.get(path) === mark) return undefined;
-      if (size > largestRevocations) {
-        this.#seen.set(path, mark);
-        this.#options.log(`the list of revoked layers in ${path} is not taken: ${size} bytes`);
-        return undefined;
-      }
-      return { bytes: readFileSync(path), mark };
+      const bytes = readOwnFile(path, largestRevocations);
+      return bytes && { bytes, mark };
     } catch (error) {
       if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
       throw error;
@@ -116,7 +113,8 @@ export class Revocations {
 
 function keep(path: string, bytes: Uint8Array): void {
   const aside = `${path}.new`;
-  const fd = openSync(aside, 'w', 0o600);
+  rmSync(aside, { force: true });
+  const fd = openSync(aside, 'wx', 0o600);
   try {
     writeFileSync(fd, bytes);
     fsyncSync(fd);

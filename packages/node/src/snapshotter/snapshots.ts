@@ -13,6 +13,7 @@ import type { LayerStore } from './layer-store.ts';
 import type { Metadata } from './metadata.ts';
 import type { Kind, Layer, Snapshot } from './model.ts';
 import { kinds } from './model.ts';
+import { mustBeFolders, ownFolder } from './own-files.ts';
 
 /** containerd.types.Mount without what a snapshotter never fills in. */
 export interface SnapshotMount {
@@ -50,7 +51,7 @@ export class Snapshots {
   /** Makes the folder, and removes those of snapshots that never came to be or are gone. */
   async start(): Promise<void> {
     const { folder, metadata } = this.#options;
-    await mkdir(folder, { recursive: true, mode: 0o711 });
+    await ownFolder(folder, 0o711);
     // The rows after the names: a snapshot has its row before its folder, so none that is being made goes.
     const names = await readdir(folder);
     const known = new Set(metadata.snapshots().map((snapshot) => String(snapshot.id)));
@@ -157,6 +158,7 @@ export class Snapshots {
   async #mountsOf(snapshot: Snapshot): Promise<readonly SnapshotMount[]> {
     const folder = this.#folderOf(snapshot);
     const upper = join(folder, 'fs');
+    await mustBeFolders(folder, upper);
     if (snapshot.labels[unpackLabel] !== undefined) {
       // The differ takes the snapshot from this and mounts nothing.
       return [{ type: 'bind', source: upper, options: ['rw', 'rbind'] }];
@@ -167,6 +169,7 @@ export class Snapshots {
     const lower: string[] = [];
     for (const layer of layersOf(parents).toReversed()) lower.push(await layers.open(layer));
     const writable = snapshot.kind === kinds.active;
+    if (writable) await mustBeFolders(join(folder, 'work'));
     if (lower.length === 0) {
       return [{ type: 'bind', source: upper, options: [writable ? 'rw' : 'ro', 'rbind'] }];
     }

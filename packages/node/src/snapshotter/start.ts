@@ -8,7 +8,8 @@ import type { LayerAuthority } from './authority.ts';
 import { SnapshotterError } from './error.ts';
 import { HostLayerFinder } from './host-layer-finder.ts';
 import { LayerStore } from './layer-store.ts';
-import { Metadata } from './metadata.ts';
+import { openMetadata } from './metadata.ts';
+import { mustNotLead } from './own-files.ts';
 import { Revocations } from './revocations.ts';
 import { serveSnapshotter } from './server.ts';
 import { Snapshots } from './snapshots.ts';
@@ -50,8 +51,9 @@ export async function startSnapshotter(options: SnapshotterOptions): Promise<Sna
   const { state, volumes, audit, log } = options;
   const now = Date.now;
   await mkdir(state, { recursive: true, mode: 0o711 });
+  await mustNotLead(state);
   await using scope = new AsyncDisposableStack();
-  const metadata = scope.use(new Metadata(join(state, 'layers.db')));
+  const metadata = scope.use(await openMetadata(join(state, 'layers.db'), log));
   const revocations = new Revocations({
     release: options.release,
     sources: [...options.revocations, join(state, 'revocations.dsse')],

@@ -22,14 +22,26 @@ export interface Volumes {
   opened(): Promise<readonly number[]>;
 }
 
-/** Folders mounted in this namespace, with their sources (proc_pid_mountinfo(5)). */
-export async function mountedFolders(): Promise<ReadonlyMap<string, string>> {
-  const mounts = new Map<string, string>();
+/** What is mounted on a folder, in the kernel's words (proc_pid_mountinfo(5)). */
+export interface Mount {
+  /** Of this one mount; what is mounted anew gets another. */
+  readonly id: string;
+  /** `MAJOR:MINOR` of the file system. */
+  readonly device: string;
+  /** Folder of the file system that is mounted. */
+  readonly root: string;
+  readonly type: string;
+}
+
+/** Folders mounted in this namespace; of several on one folder, the one on top. */
+export async function mountedFolders(): Promise<ReadonlyMap<string, Mount>> {
+  const mounts = new Map<string, Mount>();
   for (const line of (await readFile('/proc/self/mountinfo', 'utf8')).split('\n')) {
     const fields = line.split(' ');
-    const folder = fields[4];
-    const source = fields[fields.indexOf('-') + 2];
-    if (folder !== undefined && source !== undefined) mounts.set(unescape(folder), unescape(source));
+    const [id, , device, root, folder] = fields;
+    const type = fields[fields.indexOf('-') + 1];
+    if (!id || !device || root === undefined || folder === undefined || type === undefined) continue;
+    mounts.set(unescape(folder), { id, device, root: unescape(root), type });
   }
   return mounts;
 }
