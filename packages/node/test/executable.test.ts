@@ -116,12 +116,12 @@ test('the stripped program is at most 80 MB', () => assert.ok(built.size < 80e6,
 function probe(script: string): { readonly inside: string; readonly byNode: string } {
   const [source, program] = [folder.file('probe.cjs'), folder.file('probe')];
   writeFileSync(source, script);
-  const arguments_ = ['--jitless'];
+  const jitless = ['--jitless'];
   const configuration = {
     main: source,
     output: folder.file('probe.blob'),
     disableExperimentalSEAWarning: true,
-    execArgv: arguments_,
+    execArgv: jitless,
     execArgvExtension: 'none',
   };
   writeFileSync(folder.file('probe.json'), JSON.stringify(configuration));
@@ -132,11 +132,10 @@ function probe(script: string): { readonly inside: string; readonly byNode: stri
   });
   const inside = spawnSync(program, [], options);
   assert.equal(inside.status, 0, `${String(inside.signal)} ${inside.stderr}`);
-  return { inside: inside.stdout, byNode: spawnSync(node, [...arguments_, source], options).stdout };
+  return { inside: inside.stdout, byNode: spawnSync(node, [...jitless, source], options).stdout };
 }
 
-test('without the words of other languages it speaks English, and never crashes', () => {
-  const script = (languages: string): string => `for (const l of ${languages}) console.log([
+const speaking = (languages: string): string => `for (const l of ${languages}) console.log([
     [...new Intl.Segmenter(l, { granularity: 'word' }).segment('two words')].length,
     ['b', 'ä', 'a', 'Z'].sort(new Intl.Collator(l).compare),
     new Date(1e12).toLocaleString(l, { timeZone: 'Europe/Berlin', dateStyle: 'full' }),
@@ -144,9 +143,11 @@ test('without the words of other languages it speaks English, and never crashes'
     new Intl.PluralRules(l).select(2), new Intl.ListFormat(l).format(['a', 'b']),
     new TextDecoder('utf-16le').decode(new Uint8Array([65, 0])), new URL('https://bücher.example/ü').href,
   ].join('|'))`;
-  const english = probe(script(`['en', 'en-US', undefined]`));
+
+test('without the words of other languages it speaks English, and never crashes', () => {
+  const english = probe(speaking(`['en', 'en-US', undefined]`));
   assert.equal(english.inside, english.byNode);
-  const others = probe(script(`['de', 'th', 'zh-Hant', 'xx']`));
+  const others = probe(speaking(`['de', 'th', 'zh-Hant', 'xx']`));
   assert.notEqual(others.inside, others.byNode);
   assert.match(others.inside, /Sunday, September 9, 2001/);
 });
