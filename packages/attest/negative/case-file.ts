@@ -174,6 +174,7 @@ function readPolicy(policy: CaseContext['policy'], release: readonly Certificate
     endorsementRoots: [],
     endorsementIntermediates: [],
     endorsementKeys: new Set<string>(),
+    revocation: { lists: [], required: false, grace: 0 },
   };
   return { ...policy, trust: { ...endorsement, release }, releases: [] };
 }

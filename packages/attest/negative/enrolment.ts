@@ -2,10 +2,10 @@
 
 import { encodePublicArea } from '@osguard/formats/tpm2';
 import { ekCertificateUsage } from '@osguard/formats/tpm2';
-import type { Certificate } from '@osguard/formats/x509';
+import type { Certificate, RevocationList } from '@osguard/formats/x509';
 import type { EnrolmentCheckId, EnrolmentClaim, EnrolmentContext } from '../src/ek/types.ts';
 import type { CertificateSpec } from './model/keys.ts';
-import { keyUsageBits, makeCertificate } from './model/keys.ts';
+import { keyUsageBits, makeCertificate, makeRevocationList } from './model/keys.ts';
 import { node, now } from './model/baseline.ts';
 import { attestationKeyArea, endorsementKeyArea } from './model/tpm.ts';
 
@@ -14,6 +14,9 @@ export interface EnrolmentPlan {
   readonly roots: readonly Certificate[];
   readonly intermediates: readonly Certificate[];
   readonly keys: readonly string[];
+  readonly lists: readonly RevocationList[];
+  /** Every authority needs one. */
+  readonly required: boolean;
   readonly now: number;
 }
 
@@ -68,6 +71,8 @@ export function goodEnrolment(): EnrolmentPlan {
     roots: [root],
     intermediates: [],
     keys: [],
+    lists: [],
+    required: false,
     now,
   };
 }
@@ -80,6 +85,7 @@ export function settleEnrolment(plan: EnrolmentPlan): {
     endorsementRoots: plan.roots,
     endorsementIntermediates: plan.intermediates,
     endorsementKeys: new Set(plan.keys),
+    revocation: { lists: plan.lists, required: plan.required, grace: 0 },
     release: [],
   };
   return { claim: plan.claim, context: { policy: { trust }, now: plan.now } };
@@ -114,6 +120,30 @@ const second = makeCertificate({
   authority: true,
   keyUsage: certSign,
 });
+
+/** Authorities that may sign revocation lists, and a machine of theirs. */
+const lister = certSign | keyUsageBits.cRLSign;
+const listingRoot = makeCertificate({
+  name: 'suite TPM root',
+  key: 'endorsementRoot',
+  authority: true,
+  keyUsage: lister,
+});
+const byListingRoot = { certificate: listingRoot, key: 'endorsementRoot' } as const;
+const listingMaker = makeCertificate({ ...intermediateSpec, issuer: byListingRoot, keyUsage: lister });
+const byListingMaker = { certificate: listingMaker, key: 'endorsementIntermediate' } as const;
+const unlisting = makeCertificate({ ...intermediateSpec, issuer: byListingRoot });
+const byUnlisting = { certificate: unlisting, key: 'endorsementIntermediate' } as const;
+const rootList = makeRevocationList({ issuer: byListingRoot });
+const makerList = makeRevocationList({ issuer: byListingMaker });
+const withLists =
+  (lists: readonly RevocationList[], chain = [leaf.der, listingMaker.der]) =>
+  (plan: EnrolmentPlan): EnrolmentPlan => ({
+    ...withChain(chain)(plan),
+    roots: [listingRoot],
+    lists,
+    required: true,
+  });
 
 export const enrolmentLies: readonly EnrolmentLie[] = [
   {
@@ -338,5 +368,90 @@ export const enrolmentLies: readonly EnrolmentLie[] = [
     change: withChain([
       makeCertificate({ ...leafSpec, issuer: { certificate: foreignRoot, key: 'foreignRoot' } }).der,
     ]),
+  },
+  {
+    name: 'enrolment-not-revoked',
+    lie: 'none: every authority has a revocation list, and none names the machine',
+    check: null,
+    change: withLists([rootList, makerList]),
+  },
+  {
+    name: 'enrolment-revoked',
+    lie: 'a certificate its authority revoked',
+    check: 'ek-certificate-revocation',
+    change: withLists([rootList, makeRevocationList({ issuer: byListingMaker, revoked: [leaf] })]),
+  },
+  {
+    name: 'enrolment-revoked-meanwhile',
+    lie: 'a certificate that was revoked after the older of two lists',
+    check: 'ek-certificate-revocation',
+    change: withLists([
+      rootList,
+      makerList,
+      makeRevocationList({ issuer: byListingMaker, revoked: [leaf], thisUpdate: '2026-11-21T00:00:00Z' }),
+    ]),
+  },
+  {
+    name: 'enrolment-intermediate-revoked',
+    lie: 'an authority in between that was revoked',
+    check: 'ek-certificate-revocation',
+    change: withLists([makeRevocationList({ issuer: byListingRoot, revoked: [listingMaker] }), makerList]),
+  },
+  {
+    name: 'enrolment-revoked-in-an-expired-list',
+    lie: 'a certificate revoked in a list that is too old to say that another was not',
+    check: 'ek-certificate-revocation',
+    change: withLists([
+      rootList,
+      makeRevocationList({
+        issuer: byListingMaker,
+        revoked: [leaf],
+        thisUpdate: '2026-01-01T00:00:00Z',
+        nextUpdate: '2026-02-01T00:00:00Z',
+      }),
+    ]),
+  },
+  {
+    name: 'enrolment-list-expired',
+    lie: 'a revocation list kept back: the next one is long due',
+    check: 'ek-certificate-revocation',
+    change: withLists([
+      rootList,
+      makeRevocationList({
+        issuer: byListingMaker,
+        thisUpdate: '2026-10-01T00:00:00Z',
+        nextUpdate: '2026-11-01T00:00:00Z',
+      }),
+    ]),
+  },
+  {
+    name: 'enrolment-list-from-the-future',
+    lie: 'a revocation list made tomorrow',
+    check: 'ek-certificate-revocation',
+    change: withLists([
+      rootList,
+      makeRevocationList({ issuer: byListingMaker, thisUpdate: '2026-11-23T00:00:00Z' }),
+    ]),
+  },
+  {
+    name: 'enrolment-list-missing',
+    lie: 'an authority without a revocation list, where the policy wants one of each',
+    check: 'ek-certificate-revocation',
+    change: withLists([rootList]),
+  },
+  {
+    name: 'enrolment-list-by-another-key',
+    lie: 'a revocation list in the name of the authority, by another key',
+    check: 'ek-certificate-revocation',
+    change: withLists([
+      rootList,
+      makeRevocationList({ issuer: { certificate: listingMaker, key: 'foreignRoot' } }),
+    ]),
+  },
+  {
+    name: 'enrolment-list-by-a-key-that-may-not',
+    lie: 'a revocation list by an authority whose key may not sign lists',
+    check: 'ek-certificate-revocation',
+    change: withLists([rootList, makeRevocationList({ issuer: byUnlisting })], [leaf.der, unlisting.der]),
   },
 ];

@@ -68,7 +68,8 @@ function base64(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('base64');
 }
 
-function writeEnrolment({ claim, roots, intermediates, keys, now }: EnrolmentPlan): unknown {
+function writeEnrolment({ claim, lists, required, now, ...plan }: EnrolmentPlan): unknown {
+  const { roots, intermediates, keys } = plan;
   return {
     claim: { ek: base64(claim.ek), ekCertificates: claim.ekCertificates.map(base64), ak: base64(claim.ak) },
     context: {
@@ -76,6 +77,7 @@ function writeEnrolment({ claim, roots, intermediates, keys, now }: EnrolmentPla
       roots: roots.map(({ der }) => base64(der)),
       intermediates: intermediates.map(({ der }) => base64(der)),
       keys,
+      ...(required && { revocation: { lists: lists.map(({ der }) => base64(der)), required } }),
     },
   };
 }

@@ -53,6 +53,7 @@ function judge(leaf: string, chain: readonly string[], root: string): EnrolmentJ
           endorsementRoots: [parseCertificate(read(root))],
           endorsementIntermediates: [],
           endorsementKeys: new Set(),
+          revocation: { lists: [], required: false, grace: 0 },
           release: [],
         },
       },

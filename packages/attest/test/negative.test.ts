@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { checkIds, encodeEvidence, judgeEnrolment, parseEvidence, verifyEvidence } from '@osguard/attest';
 import type { CheckId, Verdict, VerifyContext } from '@osguard/attest';
-import { parseCertificate } from '@osguard/formats/x509';
+import { parseCertificate, parseRevocationList } from '@osguard/formats/x509';
 import type { CaseFile } from '../negative/case-file.ts';
 import { readCase } from '../negative/case-file.ts';
 import { enrolmentLies, goodEnrolment, settleEnrolment } from '../negative/enrolment.ts';
@@ -203,6 +203,7 @@ interface EnrolmentFile {
     readonly roots: readonly string[];
     readonly intermediates: readonly string[];
     readonly keys: readonly string[];
+    readonly revocation?: { readonly lists: readonly string[]; readonly required: boolean };
   };
 }
 
@@ -220,6 +221,11 @@ for (const { name, lie, check } of enrolmentLies) {
             endorsementRoots: certificates(context.roots),
             endorsementIntermediates: certificates(context.intermediates),
             endorsementKeys: new Set(context.keys),
+            revocation: {
+              lists: (context.revocation?.lists ?? []).map((der) => parseRevocationList(bytesOf(der))),
+              required: context.revocation?.required ?? false,
+              grace: 0,
+            },
             release: [],
           },
         },

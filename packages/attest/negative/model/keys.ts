@@ -2,9 +2,15 @@
 
 import { createPrivateKey, createPublicKey, sign } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
-import { derInteger, derOid, derSequence, derBoolean } from '@osguard/formats/der';
-import { extensionOids, parseCertificate, planCertificate } from '@osguard/formats/x509';
-import type { Certificate } from '@osguard/formats/x509';
+import { derBitString, derBoolean, derInteger, derOid, derSequence, derTime } from '@osguard/formats/der';
+import {
+  extensionOids,
+  parseCertificate,
+  parseRevocationList,
+  planCertificate,
+  signatureOids,
+} from '@osguard/formats/x509';
+import type { Certificate, RevocationList } from '@osguard/formats/x509';
 import pems from './keys.json' with { type: 'json' };
 
 export type KeyName = keyof typeof pems;
@@ -46,6 +52,7 @@ export const keyUsageBits = {
   keyEncipherment: 0x20,
   keyAgreement: 0x08,
   keyCertSign: 0x04,
+  cRLSign: 0x02,
 } as const;
 
 export function makeCertificate(spec: CertificateSpec): Certificate {
@@ -85,6 +92,31 @@ export function makeCertificate(spec: CertificateSpec): Certificate {
     ],
   });
   return parseCertificate(plan.finish(sign('sha256', plan.toSign, privateKey(issuer?.key ?? spec.key))));
+}
+
+export interface RevocationListSpec {
+  readonly issuer: { readonly certificate: Certificate; readonly key: KeyName };
+  readonly revoked?: readonly Certificate[];
+  readonly thisUpdate?: string;
+  readonly nextUpdate?: string;
+}
+
+export function makeRevocationList(spec: RevocationListSpec): RevocationList {
+  const { issuer, revoked = [] } = spec;
+  const thisUpdate = derTime(Date.parse(spec.thisUpdate ?? '2026-11-20T00:00:00Z'));
+  const nextUpdate = derTime(Date.parse(spec.nextUpdate ?? '2026-12-20T00:00:00Z'));
+  const algorithm = derSequence(derOid(signatureOids.ec.sha256));
+  const entries = revoked.map(({ serial }) => derSequence(derInteger(serial), thisUpdate));
+  const tbs = derSequence(
+    derInteger(1),
+    algorithm,
+    issuer.certificate.subject,
+    thisUpdate,
+    nextUpdate,
+    ...(entries.length === 0 ? [] : [derSequence(...entries)]),
+  );
+  const signature = sign('sha256', tbs, privateKey(issuer.key));
+  return parseRevocationList(derSequence(tbs, algorithm, derBitString(signature)));
 }
 
 function trailingZeros(octet: number): number {

@@ -22,6 +22,7 @@ import { basicConstraints, keyUsages, parseCertificate, validatePath } from '@os
 import type { Certificate } from '@osguard/formats/x509';
 import { limits } from '../protocol/index.ts';
 import { attestationKeyProblem } from '../verify/attestation-key.ts';
+import { revocationProblem } from './revocation.ts';
 import type {
   EnrolmentCheck,
   EnrolmentCheckId,
@@ -167,7 +168,7 @@ function checkCertificate(
     if (!authority && keyUsages(leaf.certificate)?.includes('keyCertSign') !== true) return true;
     return new Refusal({ message: 'the certificate is one of an authority, which no endorsement key is' });
   });
-  checks.check('ek-certificate-path', 'the certificate leads to a trusted root', () => {
+  const path = checks.check('ek-certificate-path', 'the certificate leads to a trusted root', () => {
     const { endorsementRoots, endorsementIntermediates } = context.policy.trust;
     if (endorsementRoots.length === 0) {
       return new Refusal({ message: 'the policy trusts no root of endorsement certificates' });
@@ -178,8 +179,20 @@ function checkCertificate(
       now: context.now,
       understood: [subjectAltName, extendedKeyUsage],
     });
-    if (verdict.ok) return true;
+    if (verdict.ok) return verdict.path;
     return new Refusal({ message: pathMessages[verdict.problem], found: verdict.detail });
+  });
+  if (path === undefined) return leaf;
+  const { revocation } = context.policy.trust;
+  const claimed =
+    revocation.lists.length === 0 && !revocation.required
+      ? 'no revocation list was given to look at'
+      : 'no certificate on the way to the root was revoked';
+  checks.check('ek-certificate-revocation', claimed, () => {
+    const found = revocationProblem(path, revocation, context.now);
+    if (found === undefined) return true;
+    const { problem: _problem, ...told } = found;
+    return new Refusal(told);
   });
   return leaf;
 }

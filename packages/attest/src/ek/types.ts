@@ -28,6 +28,7 @@ export const enrolmentCheckIds = [
   'ek-certificate-usage',
   'ek-certificate-role',
   'ek-certificate-path',
+  'ek-certificate-revocation',
 ] as const;
 
 export type EnrolmentCheckId = (typeof enrolmentCheckIds)[number];

@@ -1,11 +1,12 @@
 /** A policy file and everything it names: certificates, releases. Mistakes are diagnostics at the line that names the file. */
 
+import { hash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Diagnostic } from '@osguard/events';
 import { OsguardError } from '@osguard/events';
-import { decodePem, parseCertificate } from '@osguard/formats/x509';
-import type { Certificate } from '@osguard/formats/x509';
+import { decodePem, parseCertificate, parseRevocationList } from '@osguard/formats/x509';
+import type { Certificate, RevocationList } from '@osguard/formats/x509';
 import { FormatError } from '@osguard/formats/bytes';
 import { namedRole } from '@osguard/keys';
 import { manifestFile, openReferenceRelease, referenceValuesFile } from '../release/open.ts';
@@ -20,18 +21,28 @@ export interface LoadedPolicy {
   readonly releases: readonly ReferenceRelease[];
   readonly warnings: readonly Diagnostic[];
   readonly text: string;
+  /** SHA-256 of everything that was read, the policy first: path to lower-case hex. */
+  readonly files: ReadonlyMap<string, string>;
 }
 
 type Path = readonly (string | number)[];
 
-/** Bytes: a policy with a long list of keys; a bundle of root certificates; a release file. */
-const largest = { policy: 8 * 1024 * 1024, certificates: 4 * 1024 * 1024, release: 8 * 1024 * 1024 } as const;
+/** Bytes: a policy with a long list of keys; a bundle of root certificates; a revocation list; a release file. */
+const largest = {
+  policy: 8 * 1024 * 1024,
+  certificates: 4 * 1024 * 1024,
+  revocationList: 16 * 1024 * 1024,
+  release: 8 * 1024 * 1024,
+} as const;
 
 /** @throws DiagnosticsError with all mistakes, also those in the files it names. */
 export async function loadPolicy(file: string): Promise<LoadedPolicy> {
   let text: string;
+  let digest: string;
   try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(await readBounded(file, largest.policy));
+    const bytes = await readBounded(file, largest.policy);
+    digest = sha256(bytes);
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (cause) {
     const message = `cannot be read: ${reasonOf(cause)}`;
     throw policyMistakes([{ severity: 'error', code: 'not-readable', message, file }], '', file);
@@ -43,6 +54,11 @@ export async function loadPolicy(file: string): Promise<LoadedPolicy> {
   const trustAt = ['trust', 'endorsement'];
   const endorsementRoots = await reader.certificates(endorsement.roots, [...trustAt, 'roots']);
   const intermediates = await reader.certificates(endorsement.intermediates, [...trustAt, 'intermediates']);
+  const lists = await reader.revocationLists(endorsement.revocation.lists, [
+    ...trustAt,
+    'revocation',
+    'lists',
+  ]);
   const signers = await reader.certificates(written.trust.release, ['trust', 'release']);
   for (const [index, signer] of signers.entries()) {
     const role = namedRole(signer);
@@ -68,13 +84,15 @@ export async function loadPolicy(file: string): Promise<LoadedPolicy> {
     releases.push(opened);
   }
   if (reader.mistakes.length > 0) throw policyMistakes([...reader.mistakes, ...parsed.warnings], text, file);
-  const policy = settle(written, { endorsementRoots, intermediates, signers });
-  return { policy, releases, warnings: parsed.warnings, text };
+  const policy = settle(written, { endorsementRoots, intermediates, lists, signers });
+  const files = new Map([[file, digest], ...reader.files]);
+  return { policy, releases, warnings: parsed.warnings, text, files };
 }
 
 interface Certificates {
   readonly endorsementRoots: readonly Certificate[];
   readonly intermediates: readonly Certificate[];
+  readonly lists?: readonly RevocationList[];
   readonly signers: readonly Certificate[];
 }
 
@@ -87,6 +105,7 @@ export function settle(written: WrittenPolicy, certificates: Certificates): Poli
       endorsementRoots: certificates.endorsementRoots,
       endorsementIntermediates: certificates.intermediates,
       endorsementKeys: new Set(trust.endorsement.keys),
+      revocation: { ...trust.endorsement.revocation, lists: certificates.lists ?? [] },
       release: certificates.signers,
     },
     releases: releases.map(({ folder, state, from, until }) => ({ folder, state, from, until })),
@@ -100,6 +119,7 @@ export function settle(written: WrittenPolicy, certificates: Certificates): Poli
 
 class NamedFiles {
   readonly mistakes: Diagnostic[] = [];
+  readonly files = new Map<string, string>();
   readonly #folder: string;
   readonly #parsed: ParsedPolicy;
   readonly #file: string;
@@ -115,17 +135,41 @@ class NamedFiles {
   }
 
   async certificates(names: readonly string[], path: Path): Promise<readonly Certificate[]> {
-    const found: Certificate[] = [];
+    const read = (bytes: Buffer): readonly Certificate[] => certificatesIn(bytes);
+    return this.#each(names, { path, code: 'certificate', most: largest.certificates, read });
+  }
+
+  async revocationLists(names: readonly string[], path: Path): Promise<readonly RevocationList[]> {
+    const read = (bytes: Buffer): readonly RevocationList[] =>
+      dersIn('X509 CRL', bytes).map(parseRevocationList);
+    return this.#each(names, { path, code: 'revocation-list', most: largest.revocationList, read });
+  }
+
+  async #each<T>(
+    names: readonly string[],
+    {
+      path,
+      code,
+      most,
+      read,
+    }: { path: Path; code: string; most: number; read: (bytes: Buffer) => readonly T[] },
+  ): Promise<readonly T[]> {
+    const found: T[] = [];
     for (const [index, name] of names.entries()) {
       try {
-        const bytes = await readBounded(join(this.#folder, name), largest.certificates);
-        const ders = bytes[0] === 0x30 ? [bytes] : decodePem('CERTIFICATE', bytes.toString('latin1'));
-        for (const der of ders) found.push(parseCertificate(der));
+        found.push(...read(await this.#read(name, most)));
       } catch (cause) {
-        this.mistake('certificate', `${name}: ${reasonOf(cause)}`, [...path, index]);
+        this.mistake(code, `${name}: ${reasonOf(cause)}`, [...path, index]);
       }
     }
     return found;
+  }
+
+  async #read(name: string, most: number): Promise<Buffer> {
+    const file = join(this.#folder, name);
+    const bytes = await readBounded(file, most);
+    this.files.set(file, sha256(bytes));
+    return bytes;
   }
 
   async release(
@@ -133,17 +177,27 @@ class NamedFiles {
     { trust, path }: { readonly trust: readonly Certificate[]; readonly path: Path },
   ): Promise<ReferenceRelease | undefined> {
     try {
-      const manifest = await readBounded(join(this.#folder, folder, manifestFile), largest.release);
-      const referenceValues = await readBounded(
-        join(this.#folder, folder, referenceValuesFile),
-        largest.release,
-      );
+      const manifest = await this.#read(join(folder, manifestFile), largest.release);
+      const referenceValues = await this.#read(join(folder, referenceValuesFile), largest.release);
       return openReferenceRelease({ manifest, referenceValues }, { trust, state, from, until });
     } catch (cause) {
       this.mistake('release', `${folder}: ${reasonOf(cause)}`, path);
       return undefined;
     }
   }
+}
+
+/** One certificate in DER, or one and more in PEM. @throws FormatError */
+export function certificatesIn(bytes: Buffer): readonly Certificate[] {
+  return dersIn('CERTIFICATE', bytes).map(parseCertificate);
+}
+
+function dersIn(label: string, bytes: Buffer): readonly Uint8Array[] {
+  return bytes[0] === 0x30 ? [bytes] : decodePem(label, bytes.toString('latin1'));
+}
+
+function sha256(bytes: Uint8Array): string {
+  return hash('sha256', bytes, 'hex');
 }
 
 async function readBounded(file: string, most: number): Promise<Buffer> {

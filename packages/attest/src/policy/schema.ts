@@ -47,6 +47,20 @@ const endorsement = z.strictObject({
   keys: z.array(sha256).max(100_000).default([]).meta({
     description: 'SHA-256 of EK public areas (node ids) accepted without a certificate.',
   }),
+  revocation: z
+    .strictObject({
+      lists: z.array(path).max(2000).default([]).meta({
+        description: 'Revocation lists (X.509 CRL, PEM or DER files) of the authorities. Nothing is fetched.',
+      }),
+      required: z.boolean().default(false).meta({
+        description: 'Refuse certificates of an authority that has no list here.',
+      }),
+      grace: duration('0s', 0, '90d').meta({
+        description:
+          'How long a list counts after the next one was due. After that its authority is refused.',
+      }),
+    })
+    .prefault({}),
 });
 
 const release = z

@@ -1,6 +1,6 @@
 /** A policy as the verifier sees it: defaults filled in, files read, certificates parsed. */
 
-import type { Certificate } from '@osguard/formats/x509';
+import type { Certificate, RevocationList } from '@osguard/formats/x509';
 
 export const policySchemaName = 'osguard/attest-policy/v1';
 
@@ -15,6 +15,8 @@ export interface Policy {
     readonly endorsementIntermediates: readonly Certificate[];
     /** Node ids (SHA-256 of the EK's public area, lower-case hex) accepted without a certificate. */
     readonly endorsementKeys: ReadonlySet<string>;
+    /** Which endorsement certificates were revoked. */
+    readonly revocation: RevocationRules;
     /** Whose signatures on release.json count. */
     readonly release: readonly Certificate[];
   };
@@ -36,6 +38,15 @@ export interface Policy {
     /** Milliseconds. */
     readonly lifetime: number;
   };
+}
+
+export interface RevocationRules {
+  /** Each counts for the authority that signed it. */
+  readonly lists: readonly RevocationList[];
+  /** An authority without a list is refused, the root's own certificate excepted. */
+  readonly required: boolean;
+  /** Milliseconds a list counts after the next one was due. */
+  readonly grace: number;
 }
 
 export interface PolicyRelease {
@@ -68,6 +79,11 @@ export interface WrittenPolicy {
       readonly roots: readonly string[];
       readonly intermediates: readonly string[];
       readonly keys: readonly string[];
+      readonly revocation: {
+        readonly lists: readonly string[];
+        readonly required: boolean;
+        readonly grace: number;
+      };
     };
     readonly release: readonly string[];
   };

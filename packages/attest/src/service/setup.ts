@@ -3,10 +3,9 @@
 import { existsSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { decodePem, parseCertificate } from '@osguard/formats/x509';
 import type { Certificate } from '@osguard/formats/x509';
 import { FormatError } from '@osguard/formats/bytes';
-import { loadPolicy, settle } from '../policy/load.ts';
+import { certificatesIn, loadPolicy, settle } from '../policy/load.ts';
 import { parsePolicy } from '../policy/parse.ts';
 import { policySchemaName } from '../policy/types.ts';
 import type { Policy, ReleaseState } from '../policy/types.ts';
@@ -70,8 +69,7 @@ const largest = 8 * 1024 * 1024;
 async function readCertificates(path: string): Promise<readonly Certificate[]> {
   const bytes = await readBounded(path);
   try {
-    const ders = bytes[0] === 0x30 ? [bytes] : decodePem('CERTIFICATE', bytes.toString('latin1'));
-    return ders.map((der) => parseCertificate(new Uint8Array(der)));
+    return certificatesIn(bytes);
   } catch (cause) {
     if (cause instanceof FormatError)
       throw new ServiceError('option', `${path}: ${cause.message}`, { cause });

@@ -109,7 +109,8 @@ function parseSignedPart(tbs: DerReader, outerAlgorithm: string): SignedPart {
   };
 }
 
-function parseExtensions(wrapper: DerReader): CertificateExtension[] {
+/** For this folder: SEQUENCE OF Extension, the one element `wrapper` has left. */
+export function parseExtensions(wrapper: DerReader): CertificateExtension[] {
   const list = wrapper.sequence('extensions');
   wrapper.end('extensions');
   const extensions: CertificateExtension[] = [];
@@ -121,7 +122,7 @@ function parseExtensions(wrapper: DerReader): CertificateExtension[] {
     one.end('extension');
     extensions.push({ oid, critical, value });
     if (extensions.length > mostExtensions) {
-      throw new FormatError('too-large', `certificate: more than ${mostExtensions} extensions`, {
+      throw new FormatError('too-large', `more than ${mostExtensions} extensions`, {
         offset: list.offset,
       });
     }
@@ -139,7 +140,7 @@ export function readAlgorithm(reader: DerReader, what: string): string {
 }
 
 /** RFC 5280 section 4.1.2.5: whole seconds, UTC, no offset. Milliseconds since 1970. */
-function parseTime(element: DerElement): number {
+export function parseTime(element: DerElement): number {
   const text = Buffer.from(element.content).toString('latin1');
   const utc = element.tag === derTag.utcTime && /^\d{12}Z$/.test(text);
   const generalized = element.tag === derTag.generalizedTime && /^\d{14}Z$/.test(text);
@@ -147,7 +148,7 @@ function parseTime(element: DerElement): number {
   const [, y, mo, d, h, mi, s] = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/.exec(full) ?? [];
   const value = Date.parse(`${y}-${mo}-${d}T${h}:${mi}:${s}Z`);
   if ((!utc && !generalized) || Number.isNaN(value)) {
-    throw new FormatError('malformed', 'certificate time is not YYMMDDhhmmssZ', { offset: element.offset });
+    throw new FormatError('malformed', 'time is not YYMMDDhhmmssZ', { offset: element.offset });
   }
   return value;
 }

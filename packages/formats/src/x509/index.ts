@@ -26,5 +26,7 @@ export type { DigestAlgorithm, KeyKind } from './oids.ts';
 export { basicConstraints, keyUsages, validatePath } from './path.ts';
 export type { BasicConstraints, KeyUsage, PathContext, PathProblem, PathVerdict } from './path.ts';
 export { decodePem, encodePem } from './pem.ts';
+export { isListOf, parseRevocationList } from './revocation-list.ts';
+export type { RevocationList } from './revocation-list.ts';
 export { findTrustPath, importPublicKey, isAuthority, isSignedBy } from './verify.ts';
 export type { SignatureToCheck } from './verify.ts';

@@ -86,7 +86,7 @@ function extend(path: readonly Certificate[], search: Search): readonly Certific
       return undefined;
     }
     search.signatures += 1;
-    if (!signed(issuer, last)) continue;
+    if (!isIssuedBy(last, issuer)) continue;
     const problem =
       problemAt(issuer, { now: search.now, understood: [] }) ?? authorityProblem(issuer, path.length - 1);
     if (problem !== undefined) {
@@ -181,7 +181,11 @@ export function basicConstraints(certificate: Certificate): BasicConstraints {
   return { authority, pathLength: inner.done ? undefined : inner.smallInteger('path length') };
 }
 
-function signed(issuer: Certificate, subject: Certificate): boolean {
+/** For this folder: the signature holds; whether the issuer may sign such a thing is another question. */
+export function isIssuedBy(
+  subject: Pick<Certificate, 'signatureOid' | 'tbs' | 'signature'>,
+  issuer: Certificate,
+): boolean {
   const kind = signatureKind(subject.signatureOid);
   if (kind?.digest === undefined || kind.key !== issuer.keyKind) return false;
   try {
