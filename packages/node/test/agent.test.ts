@@ -57,10 +57,15 @@ interface Play {
   /** Called at each wait with the alarm that would ring. */
   readonly onWait?: (turn: number, ring: (() => void) | undefined) => void;
   readonly userspace?: () => string;
+  /** Why a secret is not given at this turn. */
+  readonly secret?: (
+    name: string,
+    at: { readonly turn: number; readonly ring: () => void },
+  ) => Error | undefined;
   readonly random?: number;
 }
 
-async function play({ script, enrolment, onWait, userspace, random = 0.5 }: Play): Promise<Outcome> {
+async function play({ script, enrolment, onWait, userspace, secret, random = 0.5 }: Play): Promise<Outcome> {
   const waits: number[] = [];
   const kept: string[][] = [];
   const states: NodeStatus[] = [];
@@ -98,14 +103,19 @@ async function play({ script, enrolment, onWait, userspace, random = 0.5 }: Play
       assert.ok(answer);
       return answer;
     },
-    secret: async (name) => Buffer.from(`secret ${name}`),
+    secret: async (name) => {
+      const failure = secret?.(name, { turn: waits.length, ring: () => ring?.() });
+      if (failure !== undefined) throw failure;
+      return Buffer.from(`secret ${name}`);
+    },
     [Symbol.dispose]: () => undefined,
   };
   await runAgent({
     machine,
     connect: () => verifier,
     keep: {
-      secrets: (given) => (onDisk = [...given.keys()]),
+      only: (names) => (onDisk = onDisk.filter((name) => names.includes(name))),
+      secret: (name) => (onDisk = [...onDisk.filter((each) => each !== name), name]),
       status: (status) => states.push(status),
     },
     log: createLog((line) => lines.push(line)),
@@ -229,4 +239,60 @@ test('an event measured between quote and log makes it quote again', async () =>
     userspace: () => ((count += 1) < 3 ? String(count) : 'end'),
   });
   assert.equal(evidence[0]?.userspaceLog, 'end');
+});
+
+const two: Verdict = { ...trusted, secrets: ['join-token', 'registry.json'] };
+
+test('one secret that cannot be had does not take the others away, and is asked for again soon', async () => {
+  const { kept, waits, states, lines } = await play({
+    script: [two, two, two],
+    random: 1,
+    secret: (name, { turn }) => (name === 'join-token' && turn < 2 ? refusal('internal') : undefined),
+  });
+  assert.deepEqual(kept, [['registry.json'], ['registry.json'], ['join-token', 'registry.json']]);
+  assert.deepEqual(waits, [1, 2, 270]);
+  const [, first, , third] = states;
+  assert.equal(first?.state, 'trusted');
+  assert.deepEqual(first.missing, [{ name: 'join-token', problem: 'no: internal' }]);
+  assert.deepEqual([third?.missing, third?.secrets], [[], ['join-token', 'registry.json']]);
+  assert.equal(lines.filter((line) => line.includes('secret join-token is missing')).length, 1);
+});
+
+test('a secret of before stays while the verifier cannot be reached, and goes when it is no longer given', async () => {
+  const { kept } = await play({
+    script: [two, two, two, { ...two, secrets: ['registry.json'] }],
+    secret: (name, { turn }) => {
+      if (turn === 1) return unreachable;
+      return turn === 2 && name === 'join-token' ? refusal('not-found') : undefined;
+    },
+  });
+  assert.deepEqual(kept, [
+    ['join-token', 'registry.json'],
+    ['join-token', 'registry.json'],
+    ['registry.json'],
+    ['registry.json'],
+  ]);
+});
+
+test('after one that does not answer the others are not waited for', async () => {
+  const asked: string[] = [];
+  await play({ script: [two], secret: (name) => (asked.push(name), unreachable) });
+  assert.deepEqual(asked, ['join-token']);
+});
+
+test('a verdict that runs out while secrets are fetched leaves none', async () => {
+  const { kept, states } = await play({
+    script: [two],
+    secret: (name, { ring }) => void (name === 'registry.json' && ring()),
+  });
+  assert.deepEqual(kept, [[]]);
+  assert.equal(states.at(-2)?.state, 'unproven');
+});
+
+test('a verdict that is taken back while secrets are fetched leaves none', async () => {
+  const { kept } = await play({
+    script: [two],
+    secret: (name) => (name === 'registry.json' ? refusal('not-trusted') : undefined),
+  });
+  assert.deepEqual(kept[0], []);
 });

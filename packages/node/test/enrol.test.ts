@@ -104,13 +104,12 @@ test('a verifier with another certificate is not talked to', async () => {
 test('a secret whose name is a path is not written', () => {
   using run = scratch('node-keep');
   const keep = openKeep(run.path);
-  keep.secrets(
-    new Map([
-      ['../evil', new Uint8Array()],
-      ['.hidden', new Uint8Array()],
-      ['good', new Uint8Array([1])],
-    ]),
-  );
+  keep.only([]);
+  for (const name of ['../evil', '.hidden'])
+    assert.throws(() => keep.secret(name, new Uint8Array()), /no name/);
+  keep.secret('good', new Uint8Array([1]));
   assert.deepEqual(readdirSync(run.file('secrets')), ['good']);
   assert.deepEqual(readdirSync(run.path), ['secrets']);
+  keep.only([]);
+  assert.deepEqual(readdirSync(run.file('secrets')), []);
 });

@@ -16,10 +16,9 @@ import type { ChannelIdentity } from './identity.ts';
 import type { Keep } from './keep.ts';
 import type { Machine, NodeKeys } from './machine.ts';
 import { enrol, nodeOf, prove } from './prove.ts';
-import type { Proof } from './prove.ts';
-import type { NodeState } from './status.ts';
+import type { MissingSecret, NodeState } from './status.ts';
 import { reasonOf } from './verifier.ts';
-import type { Verifier } from './verifier.ts';
+import type { Verdict, Verifier } from './verifier.ts';
 
 export interface Clock {
   /** Milliseconds since 1970, for people. */
@@ -86,6 +85,7 @@ class Agent {
   #keepTrust: () => void = () => undefined;
   #expires: string | undefined;
   #secrets: readonly string[] = [];
+  #missing: readonly MissingSecret[] = [];
   #failed: readonly CheckMessage[] = [];
   #problem: string | undefined;
   #failures = 0;
@@ -110,13 +110,16 @@ class Agent {
     const { interval, random, signal } = this.#options;
     let next: number;
     try {
-      const proof = await this.#attempt();
-      this.#failures = 0;
+      const { verdict, lifetime } = await this.#attempt();
       this.#problem = undefined;
-      this.#judge(proof);
+      this.#failures = this.#missing.length === 0 ? 0 : this.#failures + 1;
       // In time before the verdict runs out, whatever the interval says.
-      const most = proof.verdict.verdict === 'trusted' ? proof.verdict.lifetime * 0.75 : interval;
-      next = Math.max(1, Math.min(spread(interval, random), most));
+      const most = verdict === 'trusted' ? lifetime * 0.75 : interval;
+      const wanted =
+        this.#failures === 0
+          ? spread(interval, random)
+          : backoff(this.#failures, { longest: interval, random });
+      next = Math.max(1, Math.min(wanted, most));
     } catch (error) {
       if (signal.aborted) return 0;
       next = this.#failedAttempt(error);
@@ -125,18 +128,31 @@ class Agent {
     return next;
   }
 
-  async #attempt(): Promise<Proof> {
-    const { machine, connect, log, verifier: address, version } = this.#options;
+  async #attempt(): Promise<Verdict> {
+    const { machine, connect, log } = this.#options;
     if (this.#keys === undefined) {
       this.#keys = await machine.keys();
       const node = nodeOf(this.#keys);
       if (node !== this.#node) log.notice(`attest: this machine is node ${node}`);
       this.#node = node;
     }
-    const keys = this.#keys;
     const identity = createChannelIdentity();
     using verifier = connect(identity);
-    const once = (): Promise<Proof> => prove({ machine, verifier, identity, keys, version });
+    const verdict = await this.#prove(verifier, { identity, keys: this.#keys });
+    if (verdict.verdict === 'trusted') {
+      // First, so that the verdict runs out in time however long the secrets take.
+      this.#trust(verdict);
+      await this.#fetch(verdict.secrets, verifier);
+    } else this.#refuse(verdict);
+    return verdict;
+  }
+
+  async #prove(
+    verifier: Verifier,
+    { identity, keys }: { readonly identity: ChannelIdentity; readonly keys: NodeKeys },
+  ): Promise<Verdict> {
+    const { machine, log, verifier: address, version } = this.#options;
+    const once = (): Promise<Verdict> => prove({ machine, verifier, identity, keys, version });
     try {
       return await once();
     } catch (error) {
@@ -150,22 +166,51 @@ class Agent {
     }
   }
 
-  #judge({ verdict, secrets }: Proof): void {
+  #trust({ lifetime, secrets }: Verdict): void {
     const { keep, log, clock } = this.#options;
-    if (verdict.verdict === 'trusted') {
-      keep.secrets(secrets);
-      this.#secrets = [...secrets.keys()];
-      this.#keepTrust();
-      this.#keepTrust = clock.alarm(verdict.lifetime, () => this.#runOut());
-      this.#expires = new Date(clock.wall() + verdict.lifetime * 1000).toISOString();
-      this.#failed = [];
-      const names = this.#secrets.length === 0 ? 'none' : this.#secrets.join(', ');
-      const line = `attest: TRUSTED for ${Math.round(verdict.lifetime)} s, secrets: ${names}`;
-      if (this.#state === 'trusted') log.info(line);
-      else log.notice(line);
-      this.#enter('trusted');
-      return;
+    this.#keepTrust();
+    this.#keepTrust = clock.alarm(lifetime, () => this.#runOut());
+    this.#expires = new Date(clock.wall() + lifetime * 1000).toISOString();
+    keep.only(secrets);
+    this.#secrets = this.#secrets.filter((name) => secrets.includes(name));
+    this.#failed = [];
+    const say = this.#state === 'trusted' ? log.info : log.notice;
+    say(`attest: TRUSTED for ${Math.round(lifetime)} s, secrets: ${secrets.join(', ') || 'none'}`);
+    this.#enter('trusted');
+  }
+
+  /** One that cannot be had does not hold up the others. @throws when the verifier takes its verdict back. */
+  async #fetch(names: readonly string[], verifier: Verifier): Promise<void> {
+    const { keep, log } = this.#options;
+    const missing: MissingSecret[] = [];
+    let unreachable: string | undefined;
+    for (const name of names) {
+      try {
+        if (unreachable !== undefined) throw new NodeError('verifier', unreachable);
+        const bytes = await verifier.secret(name);
+        // The verdict may have run out meanwhile.
+        if (this.#state !== 'trusted') return;
+        keep.secret(name, bytes);
+        this.#secrets = [...this.#secrets.filter((each) => each !== name), name];
+      } catch (error) {
+        const reason = reasonOf(error);
+        if (reason !== undefined && endsTrust.has(reason)) throw error;
+        const problem = error instanceof Error ? error.message : String(error);
+        missing.push({ name, problem });
+        // What the verifier says it does not give is not kept from before.
+        if (reason !== undefined) this.#secrets = this.#secrets.filter((each) => each !== name);
+        else if (error instanceof NodeError) unreachable = problem;
+        if (!this.#missing.some((each) => each.name === name && each.problem === problem))
+          log.warning(`attest: secret ${name} is missing: ${problem}`);
+      }
     }
+    if (this.#state !== 'trusted') return;
+    keep.only(this.#secrets);
+    this.#missing = missing;
+  }
+
+  #refuse(verdict: Verdict): void {
+    const { log } = this.#options;
     const before = JSON.stringify(this.#failed);
     this.#failed = verdict.checks.filter(({ ok }) => !ok);
     const isNews = this.#state !== 'refused' || JSON.stringify(this.#failed) !== before;
@@ -197,8 +242,9 @@ class Agent {
 
   /** What was given is taken away before anything else is said. */
   #drop(state: NodeState): void {
-    this.#options.keep.secrets(new Map());
+    this.#options.keep.only([]);
     this.#secrets = [];
+    this.#missing = [];
     this.#expires = undefined;
     this.#keepTrust();
     this.#keepTrust = () => undefined;
@@ -233,6 +279,7 @@ class Agent {
       verifier: this.#options.verifier,
       ...(this.#expires !== undefined && { expires: this.#expires }),
       secrets: this.#secrets,
+      missing: this.#missing,
       failed: this.#failed,
       ...(this.#problem !== undefined && { problem: this.#problem }),
     });

@@ -5,11 +5,14 @@
 
 import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { NodeError } from '../error.ts';
 import type { NodeStatus } from './status.ts';
 
 export interface Keep {
-  /** Exactly these secrets are there afterwards. */
-  secrets(given: ReadonlyMap<string, Uint8Array>): void;
+  /** No other secrets than these are there afterwards. */
+  only(names: readonly string[]): void;
+  /** Puts a secret there, or a newer one in its place. */
+  secret(name: string, bytes: Uint8Array): void;
   status(status: NodeStatus): void;
 }
 
@@ -20,16 +23,16 @@ const secretName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 export function openKeep(folder = '/run/osguard'): Keep {
   const secrets = join(folder, 'secrets');
   return {
-    secrets(given) {
+    only(names) {
       mkdirSync(secrets, { recursive: true, mode: 0o700 });
       for (const name of readdirSync(secrets)) {
-        if (!given.has(name)) rmSync(join(secrets, name), { recursive: true, force: true });
+        if (!names.includes(name)) rmSync(join(secrets, name), { recursive: true, force: true });
       }
-      for (const [name, bytes] of given) {
-        // A verifier that is not ours to trust with paths.
-        if (!secretName.test(name)) continue;
-        writeWhole(secrets, name, { bytes, mode: 0o600 });
-      }
+    },
+    secret(name, bytes) {
+      // A verifier that is not ours to trust with paths.
+      if (!secretName.test(name)) throw new NodeError('verifier', `${JSON.stringify(name)} is no name`);
+      writeWhole(secrets, name, { bytes, mode: 0o600 });
     },
     status: (status) =>
       writeWhole(folder, 'status.json', { bytes: `${JSON.stringify(status, undefined, 2)}\n`, mode: 0o644 }),

@@ -1,4 +1,4 @@
-/** One proof: nonce, quote, logs, verdict, and what the verdict unlocks, all on one fresh channel. */
+/** One proof: nonce, quote, logs, verdict, on one fresh channel. */
 
 import { createHash } from 'node:crypto';
 import { evidenceQualifyingData, evidenceSchemaName } from '@osguard/attest/protocol';
@@ -6,12 +6,6 @@ import { NodeError } from '../error.ts';
 import type { ChannelIdentity } from './identity.ts';
 import type { Machine, MachineLogs, MachineQuote, NodeKeys, QuoteRequest } from './machine.ts';
 import type { Verdict, Verifier } from './verifier.ts';
-
-export interface Proof {
-  readonly verdict: Verdict;
-  /** Empty unless trusted. */
-  readonly secrets: ReadonlyMap<string, Uint8Array>;
-}
 
 export interface ProveOptions {
   readonly machine: Machine;
@@ -31,7 +25,7 @@ export function nodeOf({ ek }: NodeKeys): string {
 }
 
 /** @throws NodeError `verifier`, `evidence`; whatever the TPM throws */
-export async function prove({ machine, verifier, identity, keys, version }: ProveOptions): Promise<Proof> {
+export async function prove({ machine, verifier, identity, keys, version }: ProveOptions): Promise<Verdict> {
   const node = nodeOf(keys);
   const { nonce, pcrs } = await verifier.nonce(node);
   const qualifyingData = evidenceQualifyingData({
@@ -39,7 +33,7 @@ export async function prove({ machine, verifier, identity, keys, version }: Prov
     tlsKey: identity.publicKey,
   });
   const { quote, logs } = await quoteWithLogs(machine, { pcrs, qualifyingData });
-  const verdict = await verifier.prove({
+  return verifier.prove({
     schema: evidenceSchemaName,
     node,
     nonce,
@@ -56,11 +50,6 @@ export async function prove({ machine, verifier, identity, keys, version }: Prov
     tlsKey: base64(identity.publicKey),
     agent: { version },
   });
-  const secrets = new Map<string, Uint8Array>();
-  if (verdict.verdict === 'trusted') {
-    for (const name of verdict.secrets) secrets.set(name, await verifier.secret(name));
-  }
-  return { verdict, secrets };
 }
 
 /** Binds the attestation key to this TPM in the eyes of the verifier. */

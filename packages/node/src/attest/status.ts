@@ -8,6 +8,11 @@ import type { CheckMessage } from '@osguard/attest/protocol';
  */
 export type NodeState = 'unproven' | 'waiting' | 'trusted' | 'refused';
 
+export interface MissingSecret {
+  readonly name: string;
+  readonly problem: string;
+}
+
 export interface NodeStatus {
   readonly schema: 'osguard/node-status/v1';
   readonly state: NodeState;
@@ -20,6 +25,8 @@ export interface NodeStatus {
   readonly expires?: string;
   /** Names, not values. */
   readonly secrets: readonly string[];
+  /** Those the verdict unlocks and the last attempt did not get, and why. */
+  readonly missing: readonly MissingSecret[];
   /** Of the last verdict: the checks that failed. */
   readonly failed: readonly CheckMessage[];
   /** Why the last attempt came to nothing. */

@@ -37,7 +37,7 @@ export interface Verifier extends Disposable {
 }
 
 export interface Verdict extends EvidenceAnswer {
-  /** Seconds for which the verdict counts, by the verifier's own clock; 0 when refused. */
+  /** Seconds for which the verdict still counts, by the verifier's own clock; 0 when refused. */
   readonly lifetime: number;
 }
 
@@ -161,8 +161,11 @@ export function openVerifier(options: VerifierOptions): Verifier {
       ),
     nonce: (node) => post(paths.nonces, { node, purpose: 'evidence' }, nonceAnswerSchema),
     async prove(evidence) {
+      const asked = performance.now();
       const { value, date } = await postDated(paths.evidence, evidence, evidenceAnswerSchema);
-      return { ...value, lifetime: lifetimeOf(value, date) };
+      // An answer that was held up on its way does not count for longer.
+      const late = (performance.now() - asked) / 1000;
+      return { ...value, lifetime: Math.max(0, lifetimeOf(value, date) - late) };
     },
     secret: async (name) => Uint8Array.from((await send(secretPath(name), undefined, limits.secret)).body),
     [Symbol.dispose]: () => agent.destroy(),
