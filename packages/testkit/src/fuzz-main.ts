@@ -4,7 +4,7 @@
  * A target is a file `packages/<room>/test/fuzz/<name>.fuzz.ts` that exports `target`.
  *
  * Environment: FUZZ_SEED repeats a run, FUZZ_JOBS is how many processes run at a time.
- * Exit status 1 when a parser failed (its input is written to out/fuzz), 2 for wrong use.
+ * Exit status 1 when a parser failed (its input is written to test-logs/fuzz), 2 for wrong use.
  */
 
 import { globSync } from 'node:fs';
@@ -71,7 +71,7 @@ async function main(args: readonly string[]): Promise<number> {
       const outcome = await fuzzInProcess(join(root, file), {
         milliseconds,
         seed,
-        failures: join(root, 'out/fuzz'),
+        failures: join(root, 'test-logs/fuzz'),
         ...(wanted.input === undefined ? {} : { input: wanted.input }),
       });
       print(describe(nameOf(file), outcome, seed));

@@ -1,55 +1,42 @@
 /** Containers in the enforcing host, with real containerd: what happens when something dies, comes twice or goes away. */
 
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 
-import { buildImage, defaultCacheFolder, openRelease } from '@osguard/image';
-import type { ReleaseFolder } from '@osguard/image';
-import { initKeys, loadKeyring } from '@osguard/keys';
-import type { Keyring } from '@osguard/keys';
-import { buildNodeExecutable } from '@osguard/node';
 import { scratch } from '@osguard/testkit';
 
 import type { BootedHost } from '../../src/containers/boot.ts';
-import { bootContainerHost } from '../../src/containers/boot.ts';
-import type { Outcome } from '../../src/containers/container-host.ts';
 import { importImages } from '../../src/containers/container-rows.ts';
 import { layoutFolder } from '../../src/containers/container-volume.ts';
-import { greeting } from '../../src/containers/greeting-program.ts';
 import type { TestImageName } from '../../src/containers/test-images.ts';
 import { archiveName } from '../../src/containers/test-images.ts';
 import { parseCleanBoot } from '../../src/prove/clean-boot.ts';
-import { openTools } from '../../src/tools/open.ts';
+import { checkTests } from './containers-check.ts';
+import { faultTests } from './containers-faults.ts';
+import { rebootTests } from './containers-reboot.ts';
+import { ContainerRig } from './containers-rig.ts';
+import type { Scene } from './containers-scene.ts';
+import { again, greets, layersFolder, leftBehind, pushScene } from './containers-scene.ts';
+import { trustTests } from './containers-trust.ts';
 
-const definition = join(import.meta.dirname, '../../../../definitions/container-host.yaml');
-const sink = (): void => undefined;
 const kill = ['/usr/bin/systemctl', 'kill', '--signal=KILL', 'osguard-layers.service'];
 
-describe('containers of the host', { timeout: 25 * 60_000 }, () => {
+describe('containers of the host', { timeout: 40 * 60_000 }, () => {
   const folder = scratch('containers');
-  let booted: BootedHost | undefined;
+  let opened: Scene | undefined;
 
   before(async () => {
-    const { release, keyring } = await releaseToUse();
-    const tools = await openTools({ sets: ['run', 'intruder'] });
-    const place = folder.file('boot');
-    booted = await bootContainerHost({
-      release,
-      keyring,
-      tools,
-      folder: place,
-      images: true,
-      network: false,
-      sink,
-    });
+    const rig = await ContainerRig.open({ folder, mode: 'enforce' });
+    opened = { rig, images: await pushScene(rig) };
+    await rig.boot('first');
   });
   after(async () => {
-    await booted?.[Symbol.asyncDispose]();
+    await opened?.rig[Symbol.asyncDispose]();
     folder[Symbol.dispose]();
   });
 
-  const machine = (): BootedHost => booted ?? assert.fail('the host did not boot');
+  const scene = (): Scene => opened ?? assert.fail('there is no host');
+  const machine = (): BootedHost => scene().rig.booted;
   const reference = (name: TestImageName): string => machine().files?.images[name].reference ?? assert.fail();
   const rootHash = (name: TestImageName): string => machine().files?.images[name].rootHash ?? assert.fail();
 
@@ -121,20 +108,12 @@ describe('containers of the host', { timeout: 25 * 60_000 }, () => {
 
   it('leaves nothing behind when the images are removed', async () => {
     const { host } = machine();
-    const held = await host.list('/var/lib/osguard/layers');
+    const held = await host.list(layersFolder);
     assert.ok(held.includes(rootHash('signed')), held.join(' '));
     const names = ['signed', 'inside', 'stored', 'revoked'] as const;
     await host.must(host.ctr('images', 'rm', '--sync', ...names.map(reference)), 'images');
-    for (let tries = 0; tries < 10 && (await layersLeft()).length > 0; tries += 1) await pause();
-    assert.deepEqual(await layersLeft(), []);
-    assert.deepEqual(
-      (await host.list('/dev/mapper')).filter((name) => name.startsWith('osguard-layer')),
-      [],
-    );
-    assert.deepEqual(await host.list('/run/osguard-layers/layers'), []);
-    assert.deepEqual(await host.list('/var/lib/osguard/snapshots'), []);
-    const loops = await host.must(host.program(['/usr/sbin/losetup', '--list', '--noheadings']), 'losetup');
-    assert.doesNotMatch(loops.output, /osguard/);
+    for (let tries = 0; tries < 10 && (await leftBehind(host)).length > 0; tries += 1) await pause();
+    assert.deepEqual(await leftBehind(host), []);
   });
 
   it('brings a removed image back', async () => {
@@ -144,43 +123,11 @@ describe('containers of the host', { timeout: 25 * 60_000 }, () => {
     greets(await host.run(reference('signed')));
   });
 
-  async function layersLeft(): Promise<readonly string[]> {
-    return (await machine().host.list('/var/lib/osguard/layers')).filter((name) => name !== 'incoming');
-  }
-
-  /** `OSGUARD_RELEASE` and `OSGUARD_KEYS` name one that is there; without them it is built, which is quick when cached. */
-  async function releaseToUse(): Promise<{ release: ReleaseFolder; keyring: Keyring }> {
-    const { OSGUARD_RELEASE: ready, OSGUARD_KEYS: keys } = process.env;
-    if (ready !== undefined && keys !== undefined) {
-      return { release: await openRelease(ready), keyring: await loadKeyring(keys) };
-    }
-    await initKeys(folder.file('keys'));
-    const keyring = await loadKeyring(folder.file('keys'));
-    const cacheFolder = defaultCacheFolder();
-    const { release } = await buildImage({
-      definition,
-      keyring,
-      output: folder.file('release'),
-      cacheFolder,
-      nodeProgram: () => buildNodeExecutable({ cacheFolder }),
-      sink: () => undefined,
-    });
-    return { release, keyring };
-  }
+  describe('with a verifier', () => trustTests(scene));
+  describe('and a pull that goes wrong', () => faultTests(scene));
+  describe('checked before', () => checkTests(scene));
+  describe('that goes down', () => rebootTests(scene));
 });
-
-function greets({ output }: Outcome): void {
-  assert.ok(output.includes(greeting.trim()), output);
-}
-
-/** systemd needs a moment to start a service again. */
-async function again(run: () => Promise<Outcome>): Promise<Outcome> {
-  for (let tries = 0; ; tries += 1) {
-    const outcome = await run();
-    if (outcome.ok || tries === 5) return outcome;
-    await pause();
-  }
-}
 
 async function pause(): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, 2000));
