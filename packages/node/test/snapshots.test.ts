@@ -301,3 +301,23 @@ void test('a full disk is said to be full, and gets back what was fetched', asyn
   await rig.snapshots.remove({ key: `extract-${diffId(1)}` });
   await unpack(rig, 1, { name: diffId(1) });
 });
+
+void test('a layer that the kernel found damaged is not used again until it is stored anew', async () => {
+  using dir = scratch('snapshots');
+  await using rig = await startRig(dir.path);
+  const { volumes, snapshots } = rig;
+  await unpack(rig, 1, { name: diffId(1) });
+  const run = async (key: string): Promise<unknown> =>
+    snapshots.prepare({ key, parent: diffId(1), labels: {} });
+  await run('first');
+  volumes.wrong.add(diffId(1).slice('sha256:'.length));
+  await snapshots.remove({ key: 'first' });
+  while (!rig.log.some((line) => line.includes('is damaged'))) await new Promise(setImmediate);
+  await refused(run('second'), Code.FailedPrecondition, /is damaged: the kernel met .*ctr images rm --sync/);
+
+  await snapshots.remove({ key: diffId(1) });
+  assert.equal(volumes.mounted.size, 0);
+  volumes.wrong.clear();
+  await unpack(rig, 1, { name: diffId(1) });
+  await run('third');
+});

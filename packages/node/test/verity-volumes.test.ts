@@ -189,3 +189,13 @@ void test('a table is compared in every part', () => {
   ])
     assert.equal(isTableOf(wrong, expected), false, wrong);
 });
+
+void test('a volume in which the kernel met a wrong block is named by its root hash', async () => {
+  const host = new FakeHost();
+  // As dmsetup 1.02.205 prints it.
+  const output = `osguard-layer-1-${hash('1')}: 0 16 verity V\nosguard-layer-2-${hash('2')}: 0 16 verity C\nusr: 0 16 verity C\n`;
+  host.run = async () => Promise.resolve({ status: 0, output });
+  assert.deepEqual([...(await new VerityVolumes('/layers', host).damaged())], [hash('2')]);
+  host.run = async () => Promise.resolve({ status: 0, output: 'No devices found\n' });
+  assert.equal((await new VerityVolumes('/layers', host).damaged()).size, 0);
+});

@@ -23,6 +23,8 @@ export type SnapshotterErrorCode =
   | 'layer-revoked'
   /** The kernel did not open the volume: wrong signature, unknown signer, changed bytes. */
   | 'layer-refused'
+  /** A block of a stored layer is not what was signed. */
+  | 'layer-damaged'
   /** Neither registry nor content store gave the layer. */
   | 'layer-unavailable'
   /** /var is full. */
@@ -38,6 +40,7 @@ const codes: Readonly<Record<SnapshotterErrorCode, Code>> = {
   'layer-mismatch': Code.FailedPrecondition,
   'layer-revoked': Code.FailedPrecondition,
   'layer-refused': Code.FailedPrecondition,
+  'layer-damaged': Code.FailedPrecondition,
   'layer-unavailable': Code.Unavailable,
   'disk-full': Code.ResourceExhausted,
 };

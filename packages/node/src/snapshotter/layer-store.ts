@@ -46,6 +46,8 @@ const longestPause = 24 * 60 * 60_000;
 export class LayerStore {
   readonly #options: LayerStoreOptions;
   readonly #busy = new Map<string, Promise<unknown>>();
+  /** Root hashes. */
+  readonly #damaged = new Set<string>();
 
   constructor(options: LayerStoreOptions) {
     this.#options = options;
@@ -118,6 +120,19 @@ export class LayerStore {
     }
   }
 
+  /** Asks the kernel which open layers are not what was signed: they are not used until they are stored anew. */
+  async lookForDamage(): Promise<void> {
+    const { volumes, log } = this.#options;
+    try {
+      for (const rootHash of await volumes.damaged()) {
+        if (!this.#damaged.has(rootHash)) log(`the stored image of root hash ${rootHash} is damaged`);
+        this.#damaged.add(rootHash);
+      }
+    } catch (error) {
+      log(`damage was not looked for: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+
   async #add(incoming: IncomingLayer): Promise<Layer> {
     const { metadata, audit } = this.#options;
     const { image, rootHash, diffId, size, hashOffset, signatures } = incoming;
@@ -126,6 +141,7 @@ export class LayerStore {
       await rm(image, { force: true });
       return known;
     }
+    if (known !== undefined && this.#damaged.has(rootHash)) await this.#close(known);
     if (signatures.length === 0 && !audit) {
       throw new SnapshotterError('layer-unsigned', `layer ${diffId} has no signature`);
     }
@@ -168,7 +184,19 @@ export class LayerStore {
       throw new SnapshotterError('layer-unsigned', `the signature of layer ${layer.diffId} is gone`);
     }
     authority.assertAccepted(layer.rootHash, signature);
+    if (this.#damaged.has(layer.rootHash)) {
+      throw new SnapshotterError(
+        'layer-damaged',
+        `the stored image of layer ${layer.diffId} is damaged: the kernel met a block that is not what was signed`,
+        { hint: 'remove the image with: ctr images rm --sync, then pull it again' },
+      );
+    }
     return volumes.open(layer, files);
+  }
+
+  async #close(layer: Layer): Promise<void> {
+    await this.#options.volumes.close(layer.id);
+    this.#damaged.delete(layer.rootHash);
   }
 
   async #stillOpens(layer: Layer): Promise<boolean> {
@@ -184,11 +212,11 @@ export class LayerStore {
   }
 
   async #drop(layer: Layer): Promise<void> {
-    const { metadata, volumes, log } = this.#options;
+    const { metadata, log } = this.#options;
     // A snapshot may have come to stand on it while this waited.
     if (!metadata.unusedLayers().some(({ id }) => id === layer.id)) return;
     try {
-      await volumes.close(layer.id);
+      await this.#close(layer);
     } catch (error) {
       log(`layer ${layer.diffId} stays: ${error instanceof Error ? error.message : String(error)}`);
       return;

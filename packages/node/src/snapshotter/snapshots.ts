@@ -90,6 +90,14 @@ export class Snapshots {
     return undefined;
   }
 
+  /** Whether the snapshot becomes what it is meant for with a layer of this diff ID, where its label says what that is. */
+  fits(snapshot: Snapshot, diffId: string): boolean {
+    const wanted = chainIdOf(snapshot.labels[unpackLabel] ?? '');
+    if (wanted === undefined) return true;
+    const parents = snapshot.parent === '' ? [] : this.#options.metadata.chain(snapshot.parent);
+    return chainId([...layersOf(parents).map((layer) => layer.diffId), diffId]) === wanted;
+  }
+
   /** @throws SnapshotterError `precondition` unless a verified layer was put into the snapshot, and it is the named one. */
   async commit(
     key: string,
@@ -123,6 +131,8 @@ export class Snapshots {
     const snapshot = metadata.remove(key);
     await this.#removeFolder(this.#folderOf(snapshot));
     if (snapshot.layer !== undefined) await layers.collect();
+    // A container has gone; whether it met a damaged layer, nobody waits to hear.
+    else void layers.lookForDamage();
   }
 
   async usage(key: string): Promise<FolderUsage> {

@@ -94,6 +94,19 @@ export class VerityVolumes implements Volumes {
     return [...ids].filter(Number.isSafeInteger);
   }
 
+  /** One letter of each volume's status says it: V valid, C corrupted (Linux, admin-guide/device-mapper/verity). */
+  async damaged(): Promise<ReadonlySet<string>> {
+    const { status, output } = await this.#host.run(dmsetup, ['status', '--target', 'verity']);
+    if (status !== 0) throw new SnapshotterError('precondition', `volumes have no status: ${output}`);
+    const found = new Set<string>();
+    for (const line of output.split('\n')) {
+      const [, name = ''] = /^(\S+): \d+ \d+ verity C/.exec(line) ?? [];
+      const rootHash = deviceName.exec(name)?.[2];
+      if (rootHash !== undefined) found.add(rootHash);
+    }
+    return found;
+  }
+
   /** Whether the mount is the whole of the layer's own volume, by what the kernel says. */
   async #isLayer(
     layer: Layer,

@@ -20,6 +20,8 @@ export interface Volumes {
   close(id: number): Promise<void>;
   /** Layers that are mounted or half open. */
   opened(): Promise<readonly number[]>;
+  /** Root hashes of open layers in which the kernel met bytes that are not what was signed. */
+  damaged(): Promise<ReadonlySet<string>>;
 }
 
 /** What is mounted on a folder, in the kernel's words (proc_pid_mountinfo(5)). */

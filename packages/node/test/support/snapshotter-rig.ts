@@ -26,6 +26,8 @@ export class FakeVolumes implements Volumes {
   readonly mounted: Map<number, string> = new Map();
   /** Root hashes that do not open, and why. */
   readonly refused: Map<string, string> = new Map();
+  /** Root hashes of which the kernel met a wrong block. */
+  readonly wrong: Set<string> = new Set();
   /** Layers that are in use. */
   readonly used: Set<number> = new Set();
   opens = 0;
@@ -51,6 +53,10 @@ export class FakeVolumes implements Volumes {
 
   async opened(): Promise<readonly number[]> {
     return [...this.mounted.keys()];
+  }
+
+  async damaged(): Promise<ReadonlySet<string>> {
+    return this.wrong;
   }
 }
 
