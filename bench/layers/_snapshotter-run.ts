@@ -54,6 +54,10 @@ class LoopVolumes implements Volumes {
     const folders = [...(await mountedFolders()).keys()].filter((path) => path.startsWith(`${mounts}/`));
     return folders.map((path) => Number(path.slice(mounts.length + 1)));
   }
+
+  async damaged(): Promise<ReadonlySet<string>> {
+    return new Set();
+  }
 }
 
 await using snapshotter = await startSnapshotter({

@@ -27,8 +27,10 @@ const stackType = 0x6474e551;
 
 /** exit(1) */
 const giveUp = 'bf01000000 b83c000000 0f05';
+export type ProgramBody = 'greet' | 'makesCode' | 'runsStack' | 'changesItself' | 'runsCopyInMemory';
+
 /** What comes before the greeting. */
-const bodies = {
+const bodies: Readonly<Record<ProgramBody, string>> = {
   /** Nothing. */
   greet: '',
   /** mmap of anonymous memory that may be executed, a `ret` written to it, called. */
@@ -39,9 +41,7 @@ const bodies = {
   changesItself: 'c6050000000090 cc',
   /** memfd_create, a copy of itself written to it, execveat; the copy has two arguments and greets. */
   runsCopyInMemory: `48833c2402 7452 6a00 4889e7 4989fd 31f6 b83f010000 0f05 4989c4 89c7 be00004000 ba${littleEndian(fileSize)} b801000000 0f05 6a00 4155 4155 4889e2 4489e7 4c89ee 4531d2 41b800100000 b842010000 0f05 ${giveUp}`,
-} as const;
-
-export type ProgramBody = keyof typeof bodies;
+};
 
 /** @returns an executable file of {@link fileSize} bytes. */
 export function testProgram(body: ProgramBody, options: ProgramOptions = {}): Uint8Array {

@@ -48,6 +48,8 @@ export interface ProofFiles {
   readonly tampered: readonly BootDisk[];
   /** The release's UKI with the intruder planted, signed by the role boot. */
   readonly planted: string;
+  /** The same without the disk around it. */
+  readonly plantedUki: ByteSource;
   readonly intruder: { readonly path: string; readonly volume: Volume };
   readonly volumes: Readonly<Record<'unsigned' | 'foreign' | 'signed' | 'swapped', TestVolume>>;
   /** Signed IPE policies, base64. */
@@ -88,9 +90,11 @@ export async function writeProofFiles(options: ProofFilesOptions): Promise<Proof
   ]);
   const bootable = async (name: string, image: ByteSource): Promise<string> =>
     writeBootDisk(join(folder, `${name}.raw`), await signPe(boot, image));
+  const plantedUki = await signPe(boot, planted);
   return {
     tampered: await writeTamperedDisks(uki, { folder, foreign: await foreign.signer('boot') }),
-    planted: await bootable('planted', planted),
+    planted: writeBootDisk(join(folder, 'planted.raw'), plantedUki),
+    plantedUki,
     intruder,
     volumes,
     policies: await policies(boot, await foreign.signer('boot')),
