@@ -99,7 +99,7 @@ export async function buildImage(options: BuildOptions): Promise<BuiltRelease> {
       async () => {
         const tree = installed.clone();
         const report = pruneTree(tree, { definition, records });
-        prepareHost(tree, { definition, records, lock, time });
+        const unneeded = prepareHost(tree, { definition, records, lock, time });
         const added = await installNode(tree, {
           definition,
           keyring,
@@ -109,7 +109,8 @@ export async function buildImage(options: BuildOptions): Promise<BuiltRelease> {
         });
         await applyDefinition(tree, definition, { folder, time });
         settleHost(tree, { definition, selinux: selinux.tree, time });
-        return { host: tree, pruned: report, components: added };
+        const removed = [...report.removed, ...unneeded];
+        return { host: tree, pruned: { ...report, removed }, components: added };
       },
     );
 

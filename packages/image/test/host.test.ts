@@ -17,6 +17,7 @@ const definition = {
   profile: 'hardened',
   packages: ['grep', 'openssh-server'],
   units: { enable: ['systemd-logind.service'], disable: [], mask: [] },
+  modules: { load: [], deny: [] },
   enforcement: { ipe: 'enforce', selinux: 'enforcing' },
 } as const;
 

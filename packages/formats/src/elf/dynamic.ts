@@ -3,7 +3,7 @@
 import { ByteReader, FormatError } from '../bytes/index.ts';
 import type { ByteSource } from '../bytes/index.ts';
 import type { ElfHeader, Segment } from './header.ts';
-import { segmentType } from './header.ts';
+import { parseElfHeader, parseSegments, segmentType } from './header.ts';
 
 export interface ElfDynamic {
   readonly needed: readonly string[];
@@ -70,6 +70,17 @@ export function parseDynamic(
     imports,
     exports,
   };
+}
+
+/** The libraries alone: DT_NEEDED. @throws FormatError */
+export function parseNeeded(source: ByteSource): readonly string[] {
+  const header = parseElfHeader(source);
+  const segments = parseSegments(source, header);
+  const segment = segments.find(({ type }) => type === segmentType.dynamic);
+  if (segment === undefined || segment.fileSize === 0) return [];
+  const tags = readTags(source, { header, segment });
+  const strings = readStrings(source, { segments, values: new Map(tags) });
+  return tags.filter(([key]) => key === tag.needed).map(([, value]) => textAt(strings, value));
 }
 
 function readTags(

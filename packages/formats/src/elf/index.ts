@@ -1,3 +1,4 @@
+export { parseNeeded } from './dynamic.ts';
 export { isElf } from './header.ts';
 export type { ElfKind } from './header.ts';
 export { elfMachines, parseElf } from './parse.ts';

@@ -6,6 +6,7 @@
 import { join } from 'node:path';
 import type { Definition } from '../definition/index.ts';
 import type { Lock } from '../packages/index.ts';
+import type { RemovedByRule } from '../prune/index.ts';
 import type { PackageRecords } from '../root/index.ts';
 import type { RootTree } from '../tree/index.ts';
 import {
@@ -17,9 +18,10 @@ import {
   unitLinks,
 } from './contents.ts';
 import { readOwnFiles } from './own-files.ts';
+import { dropUnneeded, dropUnneededModules } from './unneeded.ts';
 
 export interface PrepareHostOptions {
-  readonly definition: Pick<Definition, 'profile' | 'packages' | 'units'>;
+  readonly definition: Pick<Definition, 'profile' | 'packages' | 'units' | 'modules'>;
   readonly records: PackageRecords;
   /** Which packages came for the definition's sake (stage `extra`): what they placed is not dropped. */
   readonly lock?: Pick<Lock, 'packages'>;
@@ -31,14 +33,21 @@ const vendorUnits = 'usr/lib/systemd/system';
 const ownUnits = 'etc/systemd/system';
 const rules = 'usr/lib/udev/rules.d';
 
-/** Changes the tree in place; call it after {@link pruneTree} and before the definition is applied. */
-export function prepareHost(tree: RootTree, options: PrepareHostOptions): void {
+/**
+ * Changes the tree in place; call it after {@link pruneTree} and before the definition is applied.
+ *
+ * @returns what went because a hardened host cannot use it
+ */
+export function prepareHost(tree: RootTree, options: PrepareHostOptions): readonly RemovedByRule[] {
   const { definition, records, time } = options;
   const extra = extraFiles(options);
-  if (definition.profile === 'hardened') dropBuildOnly(tree, records, new Set(definition.packages));
+  const hardened = definition.profile === 'hardened';
+  if (hardened) dropBuildOnly(tree, records, new Set(definition.packages));
+  const modules = hardened ? dropUnneededModules(tree, { definition, extra }) : [];
   for (const { path } of tree.walk()) {
     if (droppedPaths.some((pattern) => pattern.test(path))) drop(tree, path, extra);
   }
+  const unneeded = hardened ? dropUnneeded(tree, { definition, extra }) : [];
   for (const rule of tree.names(rules)) {
     const path = `${rules}/${rule}`;
     if (!udevRules.has(rule) && !extra.has(path)) tree.remove(path);
@@ -58,6 +67,7 @@ export function prepareHost(tree: RootTree, options: PrepareHostOptions): void {
   }
   // IPE kills runc; whoever asks for it gets crun.
   if (tree.has('usr/bin/crun')) tree.putLink('usr/bin/runc', 'crun', { mtime: time });
+  return [...modules, ...unneeded].filter(({ paths }) => paths.length > 0);
 }
 
 function dropBuildOnly(tree: RootTree, records: PackageRecords, named: ReadonlySet<string>): void {
