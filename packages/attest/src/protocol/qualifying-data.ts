@@ -1,6 +1,6 @@
 /** What a quote is made over besides PCRs: the nonce, and the key of the TLS connection that carries it. */
 
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { evidenceSchemaName } from './messages.ts';
 
 export interface QualifyingDataParts {
@@ -10,9 +10,10 @@ export interface QualifyingDataParts {
   readonly tlsKey: Uint8Array;
 }
 
+const label = Buffer.from(`${evidenceSchemaName}\0`);
+
 /** TPM extraData, 32 bytes: SHA-256( "osguard/evidence/v1" NUL ‖ nonce ‖ SHA-256(tlsKey) ). */
 export function evidenceQualifyingData({ nonce, tlsKey }: QualifyingDataParts): Uint8Array<ArrayBuffer> {
-  const key = createHash('sha256').update(tlsKey).digest();
-  const digest = createHash('sha256').update(`${evidenceSchemaName}\0`).update(nonce).update(key).digest();
-  return new Uint8Array(digest);
+  const parts = Buffer.concat([label, nonce, hash('sha256', tlsKey, 'buffer')]);
+  return new Uint8Array(hash('sha256', parts, 'buffer'));
 }

@@ -134,7 +134,7 @@ export const signerCheck: CheckDefinition = {
 };
 
 function isBelow(value: Uint8Array, order: Buffer): boolean {
-  if (value.length > order.length) return false;
+  if (value.length >= order.length) return value.length === order.length && Buffer.compare(value, order) < 0;
   const padded = Buffer.alloc(order.length);
   padded.set(value, order.length - value.length);
   return Buffer.compare(padded, order) < 0;

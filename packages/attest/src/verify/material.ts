@@ -134,7 +134,7 @@ function readLog({ evidence }: Material): EventLog {
 }
 
 function readRecords({ evidence }: Material): readonly UserspaceRecord[] {
-  return parseUserspaceLog(Buffer.from(evidence.userspaceLog, 'utf8'));
+  return parseUserspaceLog(Buffer.from(evidence.userspaceLog, 'utf8'), { only: 'sha256' });
 }
 
 function readMatch({ evidence, context }: Material): ReleaseMatch {

@@ -1,7 +1,7 @@
 /** What the TPM signed: TPMS_ATTEST of type quote (TPM 2.0 Library Part 2 sections 10.12.4 and 10.12.12). */
 
 import { hash } from 'node:crypto';
-import { equalBytes, fromHex, toHex } from '@osguard/formats/bytes';
+import { equalBytes, toHex } from '@osguard/formats/bytes';
 import { tpmGenerated } from '@osguard/formats/tpm2';
 import { evidenceQualifyingData } from '../protocol/index.ts';
 import { signerCheck } from './attestation-key.ts';
@@ -124,7 +124,7 @@ export const quotedPcrChecks: readonly CheckDefinition[] = [
     claim: 'the PCR values are those that were signed',
     run({ quote, signature, evidence, selected }) {
       // Selections of one bank are hashed in ascending order (Part 3 sections 18.4 and 22.4).
-      const values = fromHex(selected.map((pcr) => evidence.pcrs.get(pcr) ?? '').join(''), 'PCR values');
+      const values = Buffer.from(selected.map((pcr) => evidence.pcrs.get(pcr) ?? '').join(''), 'hex');
       const digest = hash(signature.hash, values, 'buffer');
       if (values.length === selected.length * pcrSize && equalBytes(digest, quote.pcrDigest)) return;
       throw new Refused('the PCR values do not hash to the digest the TPM signed', {

@@ -33,14 +33,18 @@ export function replayLogs(log: EventLog, records: readonly UserspaceRecord[]): 
     if (event.type !== eventTypes.EV_NO_ACTION) extend(event.pcr, event.digests.sha256, event.offset);
   }
   for (const { pcr, digests, offset } of records) extend(pcr, digests.sha256, offset);
-  return values.map((value) => Buffer.from(value, 'latin1').toString('hex'));
+  const all = Buffer.from(values.join(''), 'latin1').toString('hex');
+  return values.map((_, pcr) => all.slice(pcr * 2 * size, (pcr + 1) * 2 * size));
 }
+
+const zeros = '\0'.repeat(size);
+const ones = '\xff'.repeat(size);
 
 /** By index, one character a byte. */
 function startValues(log: EventLog): string[] {
   return Array.from({ length: pcrCount }, (_, pcr) => {
-    if (pcr === 0) return `${'\0'.repeat(size - 1)}${String.fromCharCode(startLocality(log))}`;
-    return (pcr >= firstDynamic && pcr <= lastDynamic ? '\xff' : '\0').repeat(size);
+    if (pcr === 0) return `${zeros.slice(1)}${String.fromCharCode(startLocality(log))}`;
+    return pcr >= firstDynamic && pcr <= lastDynamic ? ones : zeros;
   });
 }
 

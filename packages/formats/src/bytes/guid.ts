@@ -10,7 +10,6 @@ const shape = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /** Which of the 16 stored bytes each written byte pair is. */
 const order = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
-const dashesBefore = new Set([4, 6, 8, 10]);
 
 const hexPair = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
@@ -18,11 +17,8 @@ const hexPair = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padSt
 export function parseGuid(bytes: Uint8Array, offset = 0): string {
   assertInside(bytes.length, offset, 16);
   let text = '';
-  for (let i = 0; i < 16; i += 1) {
-    if (dashesBefore.has(i)) text += '-';
-    text += hexPair[bytes[offset + (order[i] ?? 0)] ?? 0];
-  }
-  return text;
+  for (const place of order) text += hexPair[bytes[offset + place] ?? 0];
+  return `${text.slice(0, 8)}-${text.slice(8, 12)}-${text.slice(12, 16)}-${text.slice(16, 20)}-${text.slice(20)}`;
 }
 
 /** 16 bytes. @throws FormatError (`not-encodable`) when `text` is not a GUID. */

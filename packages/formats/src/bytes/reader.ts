@@ -53,12 +53,18 @@ export class ByteReader {
 
   /** A 64-bit integer that must be usable as a size or offset: above 2^53 - 1 it is refused as malformed. */
   size64(what: string): number {
-    const at = this.offset;
-    const value = this.u64(what);
-    if (value > BigInt(Number.MAX_SAFE_INTEGER)) {
-      throw new FormatError('malformed', `${what}: ${value} is larger than any real size`, { offset: at });
+    const at = this.#advance(8, what);
+    const first = this.#view.getUint32(at, this.#little);
+    const second = this.#view.getUint32(at + 4, this.#little);
+    // Two halves: a bigint would be an object for each.
+    const value = this.#little ? second * 2 ** 32 + first : first * 2 ** 32 + second;
+    if (value > Number.MAX_SAFE_INTEGER) {
+      const exact = this.#view.getBigUint64(at, this.#little);
+      throw new FormatError('malformed', `${what}: ${exact} is larger than any real size`, {
+        offset: this.#base + at,
+      });
     }
-    return Number(value);
+    return value;
   }
 
   /** A view (not a copy) of the next bytes. */

@@ -2,6 +2,7 @@
 
 /** Negative when `a` is older. Works on any text; what is no version compares in some fixed order. */
 export function compareDebianVersions(a: string, b: string): number {
+  if (a === b) return 0;
   const left = split(a);
   const right = split(b);
   return (

@@ -4,10 +4,9 @@
  */
 
 import type { PcrBank } from './algorithms.ts';
-import { bankFacts } from './algorithms.ts';
 import { parseEventData } from './event-data.ts';
 import type { LogEvent } from './parse.ts';
-import { latin1Digest } from './replay.ts';
+import { isDigestOf } from './replay.ts';
 import { eventTypes } from './types.ts';
 import { encodeVariableData } from './variable-data.ts';
 
@@ -38,8 +37,7 @@ export function checkEventDigest(event: LogEvent, bank: PcrBank): DigestCheck {
     return digest.every((byte) => byte === 0) ? 'matches' : 'differs';
   }
   if (event.type !== eventTypes.EV_EFI_VARIABLE_BOOT && !overData.has(event.type)) return 'unrelated';
-  const facts = bankFacts(bank);
-  const covers = (bytes: Uint8Array): boolean => isLatin1Of(latin1Digest(facts, bytes), digest);
+  const covers = (bytes: Uint8Array): boolean => isDigestOf(bytes, { bank, digest });
   if (event.type === eventTypes.EV_EFI_VARIABLE_BOOT) {
     // The value alone in early firmware and in edk2, the whole structure elsewhere.
     const value = valueWithin(event.data);
@@ -50,13 +48,6 @@ export function checkEventDigest(event: LogEvent, bank: PcrBank): DigestCheck {
   if (covers(event.data)) return 'matches';
   const shorter = shorterForm(event);
   return shorter !== undefined && covers(shorter) ? 'matches' : 'differs';
-}
-
-/** Character by character: making a text of the bytes first takes three times as long. */
-function isLatin1Of(text: string, bytes: Uint8Array): boolean {
-  if (text.length !== bytes.length) return false;
-  for (let at = 0; at < text.length; at += 1) if (text.charCodeAt(at) !== bytes[at]) return false;
-  return true;
 }
 
 /** The value in UEFI_VARIABLE_DATA, found by its lengths alone: firmware with a hundred boot options is common. */

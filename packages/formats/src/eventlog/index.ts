@@ -22,7 +22,7 @@ export { startupLocality } from './no-action.ts';
 export type { NoActionData } from './no-action.ts';
 export { eventLogLimits, parseEventLog } from './parse.ts';
 export type { EventLog, LogEvent, ParseLogOptions } from './parse.ts';
-export { digestOf, extendPcr, replay, startValue } from './replay.ts';
+export { digestOf, extendPcr, isDigestOf, replay, startValue } from './replay.ts';
 export { parseSpecId } from './spec-id.ts';
 export type { SpecIdEvent } from './spec-id.ts';
 export { eventTypeName, eventTypes, isEventTypeName } from './types.ts';

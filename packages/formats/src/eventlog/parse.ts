@@ -99,19 +99,36 @@ export function parseEventLog(bytes: Uint8Array, { only }: ParseLogOptions = {})
 /** TCG_PCR_EVENT, section 10.2.1. */
 function legacyEvent(reader: ByteReader, index: number): LogEvent {
   const { offset } = reader;
-  const { pcr, type } = header(reader, index);
+  const pcr = reader.u32('PCR index');
+  const type = reader.u32('event type');
+  assertPcr(pcr, type, { index, offset });
   const sha1 = reader.bytes(20, 'SHA-1 digest');
-  const { data, dataOffset } = readData(reader);
+  const size = readDataSize(reader);
+  const dataOffset = reader.offset;
+  const data = reader.bytes(size, 'event data');
   return { index, offset, pcr, type, typeName: eventTypeName(type), digests: { sha1 }, data, dataOffset };
 }
 
-/** TCG_PCR_EVENT2, section 10.2.2: digests of algorithms of the Spec ID event, each once. */
-function agileEvent(
-  reader: ByteReader,
-  { index, algorithms }: { readonly index: number; readonly algorithms: readonly Algorithm[] },
-): LogEvent {
+interface AgileContext {
+  readonly index: number;
+  readonly algorithms: readonly Algorithm[];
+}
+
+/** TCG_PCR_EVENT2, section 10.2.2. */
+function agileEvent(reader: ByteReader, { index, algorithms }: AgileContext): LogEvent {
   const { offset } = reader;
-  const { pcr, type } = header(reader, index);
+  const pcr = reader.u32('PCR index');
+  const type = reader.u32('event type');
+  assertPcr(pcr, type, { index, offset });
+  const digests = readDigests(reader, { index, algorithms });
+  const size = readDataSize(reader);
+  const dataOffset = reader.offset;
+  const data = reader.bytes(size, 'event data');
+  return { index, offset, pcr, type, typeName: eventTypeName(type), digests, data, dataOffset };
+}
+
+/** TPML_DIGEST_VALUES: of algorithms of the Spec ID event, each once. */
+function readDigests(reader: ByteReader, { index, algorithms }: AgileContext): LogEvent['digests'] {
   const count = reader.u32('number of digests');
   // Fewer is seen in real logs; replay of a bank that an event lacks is refused there.
   if (count === 0 || count > algorithms.length) {
@@ -138,28 +155,25 @@ function agileEvent(
     if (algorithm.facts === undefined || !algorithm.kept) reader.skip(algorithm.size, 'digest');
     else digests[algorithm.facts.bank] = reader.bytes(algorithm.size, 'digest');
   }
-  const { data, dataOffset } = readData(reader);
-  return { index, offset, pcr, type, typeName: eventTypeName(type), digests, data, dataOffset };
+  return digests;
 }
 
-function header(reader: ByteReader, index: number): { readonly pcr: number; readonly type: number } {
-  const { offset } = reader;
-  const pcr = reader.u32('PCR index');
-  const type = reader.u32('event type');
+function assertPcr(
+  pcr: number,
+  type: number,
+  { index, offset }: { readonly index: number; readonly offset: number },
+): void {
   if (pcr > highestPcr && !(pcr === noPcr && type === eventTypes.EV_NO_ACTION)) {
     throw new FormatError('malformed', `event ${index}: there is no PCR ${pcr}`, { offset });
   }
-  return { pcr, type };
 }
 
-function readData(reader: ByteReader): { readonly data: Uint8Array; readonly dataOffset: number } {
+function readDataSize(reader: ByteReader): number {
   const size = reader.u32('event size');
-  const dataOffset = reader.offset;
   if (size > eventLogLimits.data) {
-    const most = eventLogLimits.data;
-    throw new FormatError('too-large', `event data: ${size} bytes, more than ${most}`, {
-      offset: dataOffset - 4,
+    throw new FormatError('too-large', `event data: ${size} bytes, more than ${eventLogLimits.data}`, {
+      offset: reader.offset - 4,
     });
   }
-  return { data: reader.bytes(size, 'event data'), dataOffset };
+  return size;
 }

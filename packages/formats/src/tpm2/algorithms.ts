@@ -48,7 +48,12 @@ export const curveIds: Readonly<Record<TpmCurve, number>> = { p256: 0x0003, p384
 /** Bytes of a coordinate. */
 export const curveSizes: Readonly<Record<TpmCurve, number>> = { p256: 32, p384: 48 };
 
-const hashes = ['sha1', 'sha256', 'sha384', 'sha512'] as const;
+const hashes: ReadonlyMap<number, TpmHash> = new Map([
+  [tpmAlg.sha1, 'sha1'],
+  [tpmAlg.sha256, 'sha256'],
+  [tpmAlg.sha384, 'sha384'],
+  [tpmAlg.sha512, 'sha512'],
+]);
 const curves = ['p256', 'p384'] as const;
 
 export function isTpmHash(name: string): name is TpmHash {
@@ -57,7 +62,7 @@ export function isTpmHash(name: string): name is TpmHash {
 
 /** @throws FormatError (`unsupported`) for any other algorithm. */
 export function hashOfId(id: number, offset: number): TpmHash {
-  const name = hashes.find((hash) => hashIds[hash] === id);
+  const name = hashes.get(id);
   if (name !== undefined) return name;
   throw new FormatError('unsupported', `algorithm 0x${id.toString(16)} is not a hash read here`, { offset });
 }

@@ -44,8 +44,9 @@ function readPcrSelection(reader: ByteReader): PcrSelection {
     throw new FormatError('too-large', `PCR bitmap of ${bitmapSize} bytes`, { offset: at });
   }
   const pcrs: number[] = [];
-  for (const [i, byte] of reader.bytes(bitmapSize, 'PCR bitmap').entries()) {
-    for (let bit = 0; bit < 8; bit += 1) if ((byte & (1 << bit)) !== 0) pcrs.push(i * 8 + bit);
+  for (let first = 0; first < 8 * bitmapSize; first += 8) {
+    const byte = reader.u8('PCR bitmap');
+    for (let bit = 0; bit < 8; bit += 1) if ((byte & (1 << bit)) !== 0) pcrs.push(first + bit);
   }
   return bitmapSize === 3 ? { bank, pcrs } : { bank, pcrs, bitmapSize };
 }

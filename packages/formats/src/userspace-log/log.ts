@@ -16,8 +16,16 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const recordSeparator = 0x1e;
 const lineFeed = 0x0a;
 
+export interface ParseUserspaceOptions {
+  /** Keeps the digests of this bank only; those of others have to have their form all the same. */
+  readonly only?: PcrBank;
+}
+
 /** Empty for an empty log. @throws FormatError with the offset of the record that is wrong */
-export function parseUserspaceLog(bytes: Uint8Array): readonly UserspaceRecord[] {
+export function parseUserspaceLog(
+  bytes: Uint8Array,
+  { only }: ParseUserspaceOptions = {},
+): readonly UserspaceRecord[] {
   const { size, records: most, record: longest } = userspaceLogLimits;
   if (bytes.length > size) {
     throw new FormatError('too-large', `userspace log: ${bytes.length} bytes, more than ${size}`);
@@ -33,7 +41,7 @@ export function parseUserspaceLog(bytes: Uint8Array): readonly UserspaceRecord[]
     const end = next === -1 ? bytes.length : next;
     if (end - offset > longest) throw wrong('too-large', `${end - offset} bytes, more than ${longest}`);
     if (bytes[end - 1] !== lineFeed) throw wrong('truncated', 'does not end with LF');
-    records.push(parseRecord(decode(bytes.subarray(offset + 1, end - 1), offset), { index, offset }));
+    records.push(parseRecord(decode(bytes.subarray(offset + 1, end - 1), offset), { index, offset, only }));
     offset = end;
   }
   return records;

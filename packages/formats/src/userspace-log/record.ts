@@ -3,9 +3,9 @@
  * (CEL 1.0, section 5.3) with `content_type` `systemd`. What systemd says about it is only a comment; the digests count.
  */
 
-import { equalBytes, FormatError, fromHex } from '../bytes/index.ts';
+import { FormatError, fromHex } from '../bytes/index.ts';
 import type { PcrBank } from '../eventlog/index.ts';
-import { bankFacts, digestOf, isPcrBank } from '../eventlog/index.ts';
+import { bankFacts, isDigestOf, isPcrBank } from '../eventlog/index.ts';
 
 export interface UserspaceRecord {
   /** From 0. */
@@ -53,7 +53,7 @@ function readRecord(value: unknown, malformed: (why: string) => FormatError): Ra
     const { hashAlg, digest } = asObject(each, `digests.${index}`, malformed);
     const named = optionalText(hashAlg, `digests.${index}.hashAlg`, { longest: most.algorithm, malformed });
     const hex = optionalText(digest, `digests.${index}.digest`, { longest: most.digest, malformed });
-    if (named === undefined || hex === undefined || !/^(?:[0-9a-f]{2})+$/.test(hex)) {
+    if (named === undefined || hex === undefined || hex.length % 2 !== 0 || !/^[0-9a-f]+$/.test(hex)) {
       throw malformed(`digests.${index}: is no algorithm with lower-case hex`);
     }
     return { hashAlg: named, digest: hex };
@@ -94,11 +94,15 @@ function optionalText(
   return value;
 }
 
+export interface RecordContext {
+  readonly index: number;
+  readonly offset: number;
+  /** Digests of this bank only. */
+  readonly only?: PcrBank | undefined;
+}
+
 /** @throws FormatError with the record's offset */
-export function parseRecord(
-  text: string,
-  { index, offset }: { readonly index: number; readonly offset: number },
-): UserspaceRecord {
+export function parseRecord(text: string, { index, offset, only }: RecordContext): UserspaceRecord {
   const malformed = (why: string, cause?: unknown): FormatError =>
     new FormatError('malformed', `userspace log, record ${index}: ${why}`, { offset, cause });
   let value: unknown;
@@ -109,13 +113,15 @@ export function parseRecord(
   }
   const { pcr, digests: listed, eventType, text: words, bootId } = readRecord(value, malformed);
   const digests: Partial<Record<PcrBank, Uint8Array>> = {};
+  const seen = new Set<PcrBank>();
   for (const { hashAlg, digest } of listed) {
     const bank = hashAlg.toLowerCase();
     if (!isPcrBank(bank)) continue;
-    if (digests[bank] !== undefined) throw malformed(`two ${bank} digests`);
-    const bytes = fromHex(digest);
-    if (bytes.length !== bankFacts(bank).size) throw malformed(`a ${bank} digest of ${bytes.length} bytes`);
-    digests[bank] = bytes;
+    if (seen.has(bank)) throw malformed(`two ${bank} digests`);
+    seen.add(bank);
+    if (digest.length !== 2 * bankFacts(bank).size)
+      throw malformed(`a ${bank} digest of ${digest.length / 2} bytes`);
+    if (only === undefined || bank === only) digests[bank] = fromHex(digest);
   }
   return {
     index,
@@ -140,5 +146,5 @@ export function checkRecordDigest(
   const digest = record.digests[bank];
   if (digest === undefined || eventType === undefined || text === undefined) return 'unrelated';
   if (!overText.has(eventType)) return 'unrelated';
-  return equalBytes(digestOf(bankFacts(bank), Buffer.from(text, 'utf8')), digest) ? 'matches' : 'differs';
+  return isDigestOf(Buffer.from(text, 'utf8'), { bank, digest }) ? 'matches' : 'differs';
 }
