@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseRootHash } from '@osguard/formats/verity';
-import { acceptedFirst } from '../src/snapshotter/host-layer-finder.ts';
 import { sourcesOf } from '../src/snapshotter/sources.ts';
 
 void test('registries and repositories from the labels of old and new containerd', () => {
@@ -21,22 +19,4 @@ void test('registries and repositories from the labels of old and new containerd
     assert.deepEqual(sourcesOf({ [`containerd.io/distribution.source.${host}`]: 'app' }, []), [], host);
   }
   assert.equal(sourcesOf({ 'containerd.io/distribution.source.[::1]:5000': 'app' }, []).length, 1);
-});
-
-const signedBy = (...bytes: readonly number[]): readonly Uint8Array[] =>
-  bytes.map((byte) => Uint8Array.of(byte));
-
-void test('an image signed for this host comes before those anybody could have pushed', () => {
-  const rootHashes = [parseRootHash('0a'.repeat(32)), parseRootHash('0b'.repeat(32))] as const;
-  const images = [
-    { rootHash: rootHashes[0], signatures: signedBy(0) },
-    { rootHash: rootHashes[0], signatures: [] },
-    { rootHash: rootHashes[1], signatures: signedBy(0, 1) },
-    { rootHash: rootHashes[1], signatures: signedBy(1) },
-  ];
-  const ordered = acceptedFirst(images, (rootHash, [byte]) => byte === 1 && rootHash === rootHashes[1]);
-  assert.deepEqual(
-    ordered.map((image) => images.indexOf(image)),
-    [2, 3, 0, 1],
-  );
 });

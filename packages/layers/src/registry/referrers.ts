@@ -15,7 +15,8 @@ import type { ImageStore } from './store.ts';
 
 /** Bytes. */
 const largestPage = 4 * 1024 * 1024;
-const mostReferrers = 10_000;
+/** Of all pages together: what is listed after that is not seen. */
+const mostListed = 32 * 1024 * 1024;
 /** Entries of a list that are looked at one by one. */
 const mostCompleted = 256;
 
@@ -31,15 +32,18 @@ export async function listReferrers(
   options: ListReferrersOptions,
 ): Promise<readonly Descriptor[]> {
   const { subject, artifactType, signal } = options;
-  const found =
-    (await fromApi(options)) ??
-    (await completed(store, (await fromTag(store, subject, signal))?.manifests ?? [], signal));
-  // Filtering by the registry is optional, and nobody has to believe it.
-  return artifactType === undefined ? found : found.filter((each) => each.artifactType === artifactType);
+  const found = await fromApi(options);
+  if (found !== undefined) return found;
+  const tagged = (await fromTag(store, subject, signal))?.manifests ?? [];
+  return ofType(await completed(store, tagged, signal), artifactType);
 }
 
-async function fromApi({ pages }: ListReferrersOptions): Promise<readonly Descriptor[] | undefined> {
+async function fromApi({
+  pages,
+  artifactType,
+}: ListReferrersOptions): Promise<readonly Descriptor[] | undefined> {
   const found: Descriptor[] = [];
+  let size = 0;
   for await (const { response } of pages) {
     const type = response.header('content-type')?.replace(/;.*$/s, '').trim();
     // Some registries answer any path with a page for people.
@@ -47,13 +51,20 @@ async function fromApi({ pages }: ListReferrersOptions): Promise<readonly Descri
       discard(response);
       return undefined;
     }
-    const page = parseManifest(await readAll(response, largestPage));
+    const bytes = await readAll(response, largestPage);
+    const page = parseManifest(bytes);
     if (page.kind !== 'index') throw new LayerError('registry', 'the list of referrers is no index');
-    found.push(...page.manifests);
-    if (found.length > mostReferrers)
-      throw new LayerError('registry', `more than ${mostReferrers} referrers`);
+    found.push(...ofType(page.manifests, artifactType));
+    size += bytes.length;
+    // Whoever may push must not be able to make the whole list unreadable.
+    if (size > mostListed) break;
   }
   return found;
+}
+
+/** Filtering by the registry is optional, and nobody has to believe it. */
+function ofType(entries: readonly Descriptor[], artifactType: string | undefined): readonly Descriptor[] {
+  return artifactType === undefined ? entries : entries.filter((each) => each.artifactType === artifactType);
 }
 
 /** Tools that copy the tag rewrite its list without what they do not know: skopeo 1.9 drops artifact types. */

@@ -25,6 +25,8 @@ import type { RootHash } from '@osguard/formats/verity';
 import { verityLayerMediaType } from '../transport/media-type.ts';
 
 export const diffIdAnnotation = 'org.osguard.layer.diff-id';
+/** On the manifest, so that the list of referrers has it: the first signature in base64. A hint which to read first. */
+export const signatureAnnotation = 'org.osguard.layer.signature';
 export const tagRecordType = 'application/vnd.osguard.signed-tag.v1';
 const refName = 'org.opencontainers.image.ref.name';
 
@@ -44,6 +46,14 @@ export interface VerityArtifact {
   readonly transport: Descriptor;
   /** PKCS #7 messages over the root hash. */
   readonly signatures: readonly Descriptor[];
+}
+
+/** What a verity artifact says of itself in the list of referrers. */
+export interface ArtifactClaim {
+  readonly rootHash: string;
+  readonly diffId: string;
+  /** PKCS #7, DER; artifacts of older versions do not show it. */
+  readonly signature: Uint8Array | undefined;
 }
 
 export interface SignedLayer {
@@ -71,7 +81,11 @@ function encodeArtifact(
   });
 }
 
-export function encodeVerityArtifact(artifact: VerityArtifact): Uint8Array<ArrayBuffer> {
+/** @param options.message the first of the signatures. */
+export function encodeVerityArtifact(
+  artifact: VerityArtifact,
+  { message }: { readonly message?: Uint8Array } = {},
+): Uint8Array<ArrayBuffer> {
   const { layer, rootHash, diffId, transport, signatures } = artifact;
   const annotations = new Map<string, string>([
     [signatureAnnotations.layerDigest, layer.digest],
@@ -81,8 +95,20 @@ export function encodeVerityArtifact(artifact: VerityArtifact): Uint8Array<Array
   return encodeArtifact(verityLayerMediaType, {
     subject: layer,
     layers: [transport, ...signatures].map((each) => ({ ...bare(each), annotations })),
-    annotations,
+    annotations:
+      message === undefined
+        ? annotations
+        : new Map([...annotations, [signatureAnnotation, Buffer.from(message).toString('base64')]]),
   });
+}
+
+export function claimOf({ annotations }: Pick<Descriptor, 'annotations'>): ArtifactClaim {
+  const signature = annotations?.get(signatureAnnotation);
+  return {
+    rootHash: annotations?.get(signatureAnnotations.rootHash) ?? '',
+    diffId: annotations?.get(diffIdAnnotation) ?? '',
+    signature: signature === undefined ? undefined : Uint8Array.from(Buffer.from(signature, 'base64')),
+  };
 }
 
 /** @throws FormatError unless `manifest` is a verity artifact of the layer `subject`. */

@@ -9,7 +9,8 @@ import { readBlob } from '../sources/images.ts';
 import { openDownload } from '../transport/download.ts';
 import type { DownloadedImage } from '../transport/download.ts';
 import { verityLayerMediaType } from '../transport/media-type.ts';
-import { parseVerityArtifact } from './artifact.ts';
+import type { ArtifactClaim } from './artifact.ts';
+import { claimOf, parseVerityArtifact } from './artifact.ts';
 
 export interface PublishedImage {
   /** Of the artifact's manifest. */
@@ -23,26 +24,58 @@ export interface PublishedImage {
   readonly signatures: readonly Uint8Array[];
 }
 
-const mostArtifacts = 64;
+export interface FindImagesOptions extends StoreOptions {
+  /** Artifacts of which this says yes are read first; without it, in the order of the store. */
+  readonly isLikely?: ((claim: ArtifactClaim) => boolean) | undefined;
+}
+
+/** Bytes of manifests and signatures that are read for one layer. */
+const mostRead = 64 * 1024 * 1024;
+/** Milliseconds in which they are read. */
+const longestSearch = 5 * 60_000;
+/** Bytes: those we publish have some kilobytes. */
+const largestArtifact = 256 * 1024;
+const largestSignature = 64 * 1024;
 
 /**
- * Every verity image published for a layer, in the order of the store; none is an empty list. Artifacts that are not
- * what they should be are passed over: anybody who may push can add one, and must not be able to hide the others.
+ * Every verity image published for a layer; none is an empty list. Artifacts that are not what they should be are passed
+ * over: anybody who may push can add one, and must not be able to hide the others.
  *
- * @throws LayerError when the store cannot be read.
+ * @throws LayerError when the store cannot be read, or there is more than can be looked at.
  */
 export async function findVerityImages(
   store: ImageStore,
   layerDigest: Digest,
-  { signal }: StoreOptions = {},
+  options: FindImagesOptions = {},
 ): Promise<readonly PublishedImage[]> {
-  const referrers = await store.referrers(layerDigest, { artifactType: verityLayerMediaType, signal });
   const found: PublishedImage[] = [];
-  for (const { digest } of referrers.slice(0, mostArtifacts)) {
-    const image = await readPublished(store, { digest, layerDigest, signal });
-    if (image !== undefined) found.push(image);
-  }
+  for await (const image of verityImages(store, layerDigest, options)) found.push(image);
   return found;
+}
+
+/** The same one by one, each read when its turn comes: what a search may cost is bounded in bytes and time, not in number. */
+export async function* verityImages(
+  store: ImageStore,
+  layerDigest: Digest,
+  { isLikely, signal }: FindImagesOptions = {},
+): AsyncGenerator<PublishedImage, void, undefined> {
+  const listed = await store.referrers(layerDigest, { artifactType: verityLayerMediaType, signal });
+  const fitting = listed.filter(({ size }) => size <= largestArtifact);
+  const likely = new Set(isLikely === undefined ? [] : fitting.filter((entry) => isLikely(claimOf(entry))));
+  const started = performance.now();
+  let spent = 0;
+  for (const { digest } of [...likely, ...fitting.filter((entry) => !likely.has(entry))]) {
+    if (spent > mostRead || performance.now() - started > longestSearch) {
+      throw new LayerError(
+        'registry',
+        `${store.name}: ${fitting.length} artifacts for layer ${layerDigest}, too many to look at`,
+        { hint: 'remove what does not belong there, or sign with this version, which says more in the list' },
+      );
+    }
+    const { image, read } = await readPublished(store, { digest, layerDigest, signal });
+    spent += read;
+    if (image !== undefined) yield image;
+  }
 }
 
 async function readPublished(
@@ -52,21 +85,39 @@ async function readPublished(
     layerDigest,
     signal,
   }: { readonly digest: Digest; readonly layerDigest: Digest; readonly signal: AbortSignal | undefined },
-): Promise<PublishedImage | undefined> {
+): Promise<{ readonly image?: PublishedImage; readonly read: number }> {
+  let read = 0;
   try {
-    const { manifest } = await store.manifest(digest, { signal });
-    if (manifest.kind !== 'manifest') return undefined;
+    const { manifest, descriptor } = await store.manifest(digest, { signal });
+    read += descriptor.size;
+    if (manifest.kind !== 'manifest') return { read };
     const { rootHash, diffId, transport, signatures } = parseVerityArtifact(manifest, layerDigest);
     const messages: Uint8Array[] = [];
-    for (const each of signatures) messages.push(await readBlob(store, each, { most: 64 * 1024, signal }));
-    return { artifact: digest, layerDigest, rootHash, diffId, transport, signatures: messages };
+    for (const each of signatures) {
+      read += each.size;
+      messages.push(await readBlob(store, each, { most: largestSignature, signal }));
+    }
+    const image = { artifact: digest, layerDigest, rootHash, diffId, transport, signatures: messages };
+    return { image, read };
   } catch (error) {
-    if (error instanceof FormatError) return undefined;
+    if (error instanceof FormatError) return { read };
     // The referrers list can be newer than what it lists, or older.
     if (error instanceof LayerError && ['not-found', 'registry', 'digest'].includes(error.code))
-      return undefined;
+      return { read };
     throw error;
   }
+}
+
+/**
+ * Most that the verity image of a layer can have. deflate makes at most 1,032 bytes of one (RFC 1951: 258 bytes from two
+ * bits), zstd is not given more, an archive that is not compressed has its own size; the image has at most as many bytes as
+ * the archive, and 64 MiB are left for what is rounded up.
+ *
+ * @param layer as the image lists it. @returns bytes.
+ */
+export function largestVerityImage({ mediaType, size }: Pick<Descriptor, 'mediaType' | 'size'>): number {
+  const ratio = /\+(?:gzip|zstd)$|\.gzip$/.test(mediaType) ? 1032 : 2;
+  return Math.min(64 * 2 ** 30, 64 * 2 ** 20 + ratio * size);
 }
 
 export interface FetchImageOptions extends StoreOptions {

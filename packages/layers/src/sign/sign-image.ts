@@ -181,13 +181,10 @@ async function signLayer(
     },
   );
   const signature = await pushBytes(store, { bytes: message, mediaType: rootHashSignatureType }, { signal });
-  const bytes = encodeVerityArtifact({
-    layer: descriptor,
-    diffId,
-    rootHash,
-    transport,
-    signatures: [signature],
-  });
+  const bytes = encodeVerityArtifact(
+    { layer: descriptor, diffId, rootHash, transport, signatures: [signature] },
+    { message },
+  );
   // Last: whoever finds the artifact finds all of its parts.
   await pushArtifact(store, { bytes }, { signal });
   report.detail(`root hash ${rootHash}`);

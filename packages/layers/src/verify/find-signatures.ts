@@ -35,7 +35,9 @@ export interface FindSignaturesOptions extends StoreOptions {
   readonly tag?: string | undefined;
 }
 
-const mostArtifacts = 256;
+/** Bytes of artifacts and signatures that are read for one image: anybody who may push can add some. */
+const mostRead = 64 * 1024 * 1024;
+const largestSignature = 64 * 1024;
 const mostTardevTags = 64;
 
 /** @throws LayerError when the store cannot be read. */
@@ -49,11 +51,15 @@ export async function findSignatures(
   const types: ReadonlySet<string | undefined> = new Set(Object.values(signatureArtifactTypes));
   const subject = image.descriptor.digest;
   const referrers = await store.referrers(subject, { signal });
-  const artifacts = referrers.filter(({ artifactType }) => types.has(artifactType)).slice(0, mostArtifacts);
+  const artifacts = referrers.filter(({ artifactType }) => types.has(artifactType));
   const tagged = tag === undefined ? [] : await tardevManifests(store, { tag, subject, signal });
+  let read = 0;
   for (const digest of new Set([...artifacts.map((each) => each.digest), ...tagged])) {
+    if (read > mostRead) throw new LayerError('registry', `${store.name}: too many signatures of ${subject}`);
     try {
-      signatures.push(...(await readManifest(store, { digest, subject, signal })));
+      const { found, size } = await readManifest(store, { digest, subject, signal });
+      signatures.push(...found);
+      read += size;
     } catch (error) {
       if (!isUnreadable(error)) throw error;
       unreadable.push({ artifact: digest, why: error.message });
@@ -107,8 +113,8 @@ async function readManifest(
     subject,
     signal,
   }: { readonly digest: Digest; readonly subject: Digest; readonly signal: AbortSignal | undefined },
-): Promise<readonly FoundSignature[]> {
-  const { manifest } = await store.manifest(digest, { signal });
+): Promise<{ readonly found: readonly FoundSignature[]; readonly size: number }> {
+  const { manifest, descriptor } = await store.manifest(digest, { signal });
   if (manifest.kind !== 'manifest')
     throw new FormatError('malformed', 'signatures: an index, not a manifest');
   const found: FoundSignature[] = [];
@@ -122,7 +128,7 @@ async function readManifest(
       message: await messageOf(store, each, signal),
     });
   }
-  return found;
+  return { found, size: found.reduce((sum, { message }) => sum + message.length, descriptor.size) };
 }
 
 async function messageOf(
@@ -130,7 +136,7 @@ async function messageOf(
   { blob, embedded }: LayerSignature,
   signal: AbortSignal | undefined,
 ): Promise<Uint8Array> {
-  return embedded ?? (await readBlob(store, blob, { most: 64 * 1024, signal }));
+  return embedded ?? (await readBlob(store, blob, { most: largestSignature, signal }));
 }
 
 function isUnreadable(error: unknown): error is Error {

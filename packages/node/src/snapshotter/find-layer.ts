@@ -12,6 +12,8 @@ export interface LayerRequest {
   readonly namespace: string;
   /** Where the image is to be written. */
   readonly output: string;
+  /** Whether the snapshot it is for can be made of a layer of this diff ID; absent when that is not known. */
+  readonly fits?: ((diffId: string) => boolean) | undefined;
   readonly signal?: AbortSignal;
 }
 

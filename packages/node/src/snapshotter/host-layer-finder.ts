@@ -5,16 +5,17 @@
  */
 
 import { existsSync } from 'node:fs';
-import type { FoundSignature, ImageStore, PublishedImage, RegistryOptions } from '@osguard/layers';
+import type { ArtifactClaim, FoundSignature, ImageStore, RegistryOptions } from '@osguard/layers';
 import {
   convertLayer,
   fetchVerityImage,
   findCredentials,
   findSignatures,
-  findVerityImages,
+  largestVerityImage,
   LayerError,
   openImage,
   openRegistry,
+  verityImages,
 } from '@osguard/layers';
 import { isDigest } from '@osguard/formats/oci';
 import type { Digest } from '@osguard/formats/oci';
@@ -37,8 +38,8 @@ export interface HostLayerFinderOptions {
   /** Registries that may be reached without TLS. */
   readonly insecure: readonly string[];
   readonly audit: boolean;
-  /** Whether a signature is one that counts here. */
-  readonly isAccepted: (rootHash: string, signature: Uint8Array) => boolean;
+  /** Why a signature does not count here; undefined when it does. */
+  readonly refusal: (rootHash: string, signature: Uint8Array) => SnapshotterError | undefined;
   readonly log: (message: string) => void;
 }
 
@@ -90,12 +91,20 @@ interface SearchInputs {
   readonly options: HostLayerFinderOptions;
 }
 
+/** Times the largest image of the layer: what is downloaded in vain before a store is given up. */
+const mostWasted = 4;
+/** Bytes of names and attributes in memory, of 512 MiB that the service has. */
+const mostMetadata = 128 * 1024 * 1024;
+
 /** One layer looked for in one place after the other. */
 class Search {
   readonly #request: LayerRequest;
   readonly #inputs: SearchInputs;
   readonly #looked: string[] = [];
   readonly #failures: string[] = [];
+  #refusal: SnapshotterError | undefined;
+  /** Bytes of blobs that were not what they should be. */
+  #wasted = 0;
 
   constructor(request: LayerRequest, inputs: SearchInputs) {
     this.#request = request;
@@ -121,12 +130,15 @@ class Search {
   async end(): Promise<IncomingLayer> {
     const { digest, options } = this.#inputs;
     if (options.audit) return this.#convert([]);
+    const refusal = this.#refusal;
     if (this.#failures.length > 0) {
+      const why = [...this.#failures, ...(refusal === undefined ? [] : [refusal.message])].join('; ');
       throw new SnapshotterError(
         'layer-unavailable',
-        `no signed image of layer ${digest} could be fetched: ${this.#failures.join('; ')}`,
+        `no signed image of layer ${digest} could be fetched: ${why}`,
       );
     }
+    if (refusal !== undefined) throw refusal;
     const where =
       this.#looked.length === 0 ? 'nowhere, for it came from no registry' : this.#looked.join(', ');
     throw new SnapshotterError('layer-unsigned', `layer ${digest} is not signed (looked in: ${where})`, {
@@ -134,27 +146,51 @@ class Search {
     });
   }
 
-  /** What the signer built: fetched, not made anew. */
+  /** What the signer built: fetched, not made anew. Only what is signed for this host is worth it. */
   async #published(store: ImageStore): Promise<IncomingLayer | undefined> {
     const { signal, output } = this.#request;
     const { digest, options } = this.#inputs;
-    const images = acceptedFirst(await findVerityImages(store, digest, { signal }), options.isAccepted);
-    for (const image of images.filter(({ signatures }) => signatures.length > 0 || options.audit)) {
+    const maxImageSize = largestVerityImage(this.#request);
+    const tried = new Set<string>();
+    const isLikely = (claim: ArtifactClaim): boolean => this.#isLikely(claim);
+    for await (const image of verityImages(store, digest, { signal, isLikely })) {
+      const signatures = this.#accepted(image.rootHash, image.signatures);
+      if (signatures.length === 0 && !(options.audit && image.signatures.length === 0)) continue;
+      const { transport, rootHash, diffId } = image;
+      // The same once more is no better.
+      const name = `${transport.digest} ${rootHash} ${diffId}`;
+      if (tried.has(name)) continue;
+      tried.add(name);
       try {
-        const { rootHash, diffId, size, hashOffset } = await fetchVerityImage(store, image, {
-          output,
-          signal,
-          threads: 1,
-        });
-        const { signatures } = withSameRootHash(image, images);
+        const fetched = await fetchVerityImage(store, image, { output, signal, threads: 1, maxImageSize });
+        const { size, hashOffset } = fetched;
         return { image: output, rootHash, diffId, size, hashOffset, signatures };
       } catch (error) {
         if (!(error instanceof LayerError)) throw error;
         // Whoever may push can publish rubbish; another one may be good.
         this.#failures.push(`${store.name}, artifact ${image.artifact}: ${error.message}`);
+        this.#wasted += transport.size;
+        if (this.#wasted > mostWasted * maxImageSize) return undefined;
       }
     }
     return undefined;
+  }
+
+  /** As far as the list of artifacts tells: a signature that counts, of an image of the right layer. */
+  #isLikely({ rootHash, diffId, signature }: ArtifactClaim): boolean {
+    const { fits } = this.#request;
+    if (signature === undefined || fits?.(diffId) === false) return false;
+    return this.#inputs.options.refusal(rootHash, signature) === undefined;
+  }
+
+  /** Those of them that count; why others do not is told when nothing else is found. */
+  #accepted(rootHash: string, signatures: readonly Uint8Array[]): readonly Uint8Array[] {
+    return signatures.filter((signature) => {
+      const refusal = this.#inputs.options.refusal(rootHash, signature);
+      // What was good once says more than what anybody could have pushed.
+      if (this.#refusal === undefined || refusal?.code === 'layer-revoked') this.#refusal = refusal;
+      return refusal === undefined;
+    });
   }
 
   /** Only signatures are there: the image is made here, and must be the one they are of. */
@@ -168,7 +204,9 @@ class Search {
         { descriptor: { mediaType: '', digest: manifest, size: 0 }, layers: [] },
         { signal },
       );
-      found.push(...signatures.filter(({ layerDigest }) => layerDigest === digest));
+      const own = signatures.filter(({ layerDigest }) => layerDigest === digest);
+      // Converting is work: it is done for a signature that counts.
+      found.push(...own.filter(({ rootHash, message }) => this.#accepted(rootHash, [message]).length > 0));
     }
     return found.length === 0 ? undefined : this.#convert(found);
   }
@@ -181,6 +219,7 @@ class Search {
       mediaType,
       sourceSize,
       threads: 1,
+      limits: { maxTarSize: largestVerityImage(this.#request), maxMetadata: mostMetadata },
       ...(signal && { signal }),
     });
     const { rootHash, diffId, size, hashOffset } = made;
@@ -195,28 +234,6 @@ class Search {
     }
     return { image: output, rootHash, diffId, size, hashOffset, signatures };
   }
-}
-
-/** Whoever may push can publish an image of his own: it must not come before one that is signed for this host. */
-export function acceptedFirst<Image extends Pick<PublishedImage, 'rootHash' | 'signatures'>>(
-  images: readonly Image[],
-  isAccepted: HostLayerFinderOptions['isAccepted'],
-): readonly Image[] {
-  const rank = ({ rootHash, signatures }: Image): number =>
-    signatures.some((signature) => isAccepted(rootHash, signature)) ? 0 : 1;
-  return images
-    .map((image) => ({ image, rank: rank(image) }))
-    .toSorted((a, b) => a.rank - b.rank)
-    .map(({ image }) => image);
-}
-
-/** Signatures of the same image by other signers, in artifacts of their own. */
-function withSameRootHash(
-  image: PublishedImage,
-  images: readonly PublishedImage[],
-): Pick<PublishedImage, 'signatures'> {
-  const others = images.filter((each) => each !== image && each.rootHash === image.rootHash);
-  return { signatures: [image, ...others].flatMap(({ signatures }) => signatures) };
 }
 
 /** Manifests in the content store that list the layer: containerd labels them with what they refer to. */

@@ -75,7 +75,7 @@ export async function startSnapshotter(options: SnapshotterOptions): Promise<Sna
     registries,
     insecure,
     audit,
-    isAccepted: (rootHash, signature) => isAccepted(authority, { rootHash, signature }),
+    refusal: (rootHash, signature) => refusalOf(authority, { rootHash, signature }),
     log,
   });
   const unpacker = new Unpacker({ snapshots, layers, finder });
@@ -89,15 +89,16 @@ export async function startSnapshotter(options: SnapshotterOptions): Promise<Sna
   };
 }
 
-function isAccepted(
+/** Why a signature does not count; undefined when it does. */
+export function refusalOf(
   authority: LayerAuthority,
   { rootHash, signature }: { readonly rootHash: string; readonly signature: Uint8Array },
-): boolean {
+): SnapshotterError | undefined {
   try {
     authority.assertAccepted(rootHash, signature);
-    return true;
+    return undefined;
   } catch (error) {
-    if (error instanceof SnapshotterError) return false;
+    if (error instanceof SnapshotterError) return error;
     throw error;
   }
 }

@@ -49,7 +49,8 @@ export class Unpacker {
     }
     for (let tries = 0; tries < mostTries; tries += 1) {
       const layer = await this.#fetches.run(request.layer.digest, {
-        work: (signal) => this.#fetch(request, signal),
+        work: (signal) =>
+          this.#fetch(request, { signal, fits: (diffId) => snapshots.fits(snapshot, diffId) }),
         signal: request.signal,
       });
       if (await layers.attach(layer, snapshot.id)) return layer;
@@ -57,11 +58,14 @@ export class Unpacker {
     throw new SnapshotterError('precondition', `snapshot ${snapshot.key} went while it was unpacked`);
   }
 
-  async #fetch({ layer, namespace }: ApplyRequest, signal: AbortSignal): Promise<Layer> {
+  async #fetch(
+    { layer, namespace }: ApplyRequest,
+    { signal, fits }: { readonly signal: AbortSignal; readonly fits: (diffId: string) => boolean },
+  ): Promise<Layer> {
     const { layers, finder } = this.#options;
     // By the layer's name, so that an interrupted download goes on.
     const output = join(layers.incoming, `${layer.digest.replace(/[^0-9a-z]/g, '-')}.erofs`);
-    const request: LayerRequest = { ...layer, namespace, output, signal };
+    const request: LayerRequest = { ...layer, namespace, output, fits, signal };
     try {
       return await layers.add(await finder.find(request));
     } catch (cause) {
