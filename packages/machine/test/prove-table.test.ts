@@ -119,6 +119,7 @@ describe('the table of attacks', () => {
       'run-program',
       'run-together',
       'set-clock',
+      'show-file',
       'unmount',
       'usr-data-control',
     ]);

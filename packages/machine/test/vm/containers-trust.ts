@@ -17,7 +17,9 @@ export function trustTests(scene: () => Scene): void {
   it('is trusted by the verifier, with the intruder inside that its release is told to expect', async (t) => {
     const { rig } = scene();
     const status = await again(async () => {
-      const { output, ...rest } = await rig.booted.host.program(['/usr/bin/cat', '/run/osguard/status.json']);
+      const { output, ...rest } = await rig.booted.host.ask('show-file', {
+        path: '/run/osguard/status.json',
+      });
       return { ...rest, output, ok: /"state": "trusted"/.test(output) };
     }, 30);
     t.diagnostic(status.output.replaceAll(/\s+/g, ' ').slice(0, 300));
@@ -93,6 +95,6 @@ async function until({ rig }: Scene, holds: () => Promise<boolean>): Promise<voi
     if (await holds()) return;
     await sleep(pause);
   }
-  const status = await rig.booted.host.program(['/usr/bin/cat', '/run/osguard/status.json']);
+  const status = await rig.booted.host.ask('show-file', { path: '/run/osguard/status.json' });
   assert.fail(`the host did not hear of it: ${status.output}`);
 }

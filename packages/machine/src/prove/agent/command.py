@@ -33,6 +33,17 @@ def put_file(args):
     return [attempt(path, put)], None
 
 
+def show_file(args):
+    """Text of a file, at most 16,000 bytes of it."""
+    path = args["path"]
+
+    def show():
+        with open(path, "rb") as file:
+            return file.read(16000).decode(errors="replace")
+
+    return [attempt(path, show)], None
+
+
 def remove_file(args):
     path = args["path"]
 
@@ -164,4 +175,5 @@ ATTACKS = {
     "file-place": file_place,
     "fill-disk": fill_disk,
     "set-clock": set_clock,
+    "show-file": show_file,
 }
