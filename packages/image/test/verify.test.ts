@@ -186,7 +186,11 @@ describe('offline verification', () => {
     for (const at of places) {
       flipBit(disk, at);
       const list = new CheckList();
-      await checkFiles(list, await openRelease(folder), threads);
+      await checkFiles(list, await openRelease(folder), {
+        threads,
+        usr: Promise.resolve(undefined),
+        allDigests: false,
+      });
       assert.deepEqual(
         list.checks.map(({ id, ok }) => [id, ok]),
         [['release-files', false]],
@@ -208,6 +212,50 @@ describe('offline verification', () => {
     flipBit(`${folder}/usr.erofs`, 9000);
     flipBit(`${folder}/disk.raw`, usr.offset + 9000);
     assert.ok((await failures(folder)).includes('release-files'));
+  });
+
+  test('an image of /usr exchanged for another of the same size is found, and so is its hash tree', async () => {
+    const usr = await build({});
+    const bytes = readFileSync(`${usr}/usr.erofs`);
+    writeFileSync(`${usr}/usr.erofs`, Buffer.alloc(bytes.length, 1));
+    assert.deepEqual(await failures(usr), ['release-files']);
+    for (const at of [0, 4096, bytes.length - 1]) {
+      writeFileSync(`${usr}/usr.erofs`, bytes);
+      flipBit(`${usr}/usr.erofs`, at);
+      assert.deepEqual(await failures(usr), ['release-files'], `byte ${at}`);
+    }
+    writeFileSync(`${usr}/usr.erofs`, bytes.subarray(1));
+    assert.deepEqual(await failures(usr), ['release-files']);
+    writeFileSync(`${usr}/usr.erofs`, Buffer.concat([bytes, Buffer.alloc(4096)]));
+    assert.deepEqual(await failures(usr), ['release-files']);
+    writeFileSync(`${usr}/usr.erofs`, bytes);
+    flipBit(`${usr}/usr.verity`, 5000);
+    assert.deepEqual(await failures(usr), ['release-files']);
+  });
+
+  test('a signed manifest that names another root hash, or another digest of the same /usr', async () => {
+    const rootHash = 'ab'.repeat(32);
+    assert.deepEqual(await failures(await build({ facts: { rootHash } })), ['release-root-hash']);
+    const folder = await build({ usrDigest: 'cd'.repeat(32) });
+    const report = await verifyImage(folder, { trust: ours });
+    const files = report.checks.find(({ id }) => id === 'release-files');
+    // The bytes are the signed ones; that the digest beside them is wrong is said not to have been looked at.
+    assert.deepEqual([report.ok, files?.ok], [true, true]);
+    assert.match(files?.found ?? '', /usr\.erofs by the root hash, its sha256 was not computed/);
+    const all = await verifyImage(folder, { trust: ours, allDigests: true });
+    const failed = all.checks.filter(({ ok }) => !ok);
+    assert.deepEqual(
+      failed.map(({ id, where }) => [id, where]),
+      [['release-files', 'usr.erofs']],
+    );
+  });
+
+  test('where the root hash proves nothing, the digest of /usr is computed', async () => {
+    const wrong = { facts: { rootHash: 'ab'.repeat(32) }, usrDigest: 'cd'.repeat(32) };
+    assert.deepEqual(await failures(await build(wrong)), ['release-files', 'release-root-hash']);
+    const report = await verifyImage(dir.file('good'), { trust: ours, allDigests: true });
+    assert.equal(report.ok, true);
+    assert.doesNotMatch(report.checks.find(({ id }) => id === 'release-files')?.found ?? '', /root hash/);
   });
 
   test('a manifest that leaves out a piece of the disk does not hold', async () => {

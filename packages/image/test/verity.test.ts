@@ -18,6 +18,8 @@ import type { VerityParameters } from '@osguard/formats/verity';
 import { formatVerityTree, parseRootHash, verityGeometry } from '@osguard/formats/verity';
 import type { Scratch } from '@osguard/testkit';
 import { scratch } from '@osguard/testkit';
+import { FileThreads } from '../src/files/file-threads.ts';
+import type { LevelJob } from '../src/verity/level-job.ts';
 import type { FormattedVerity, FormatVerityOptions, VerityVerdict } from '../src/verity/index.ts';
 import { formatVerity, verifyVerity } from '../src/verity/index.ts';
 
@@ -69,6 +71,35 @@ function failed({ checks }: VerityVerdict): string[] {
 }
 
 describe('formatVerity', () => {
+  it('compares a twin in the same pass, with a helper and without', async () => {
+    using dir = scratch('verity');
+    // Enough for a helper to take part.
+    const data = sample(9 * 1024 * 1024);
+    const { rootHash } = await formatted(dir, data);
+    const options = { data: { path: dir.file('data') }, tree: { path: dir.file('tree') }, rootHash };
+    await using pool = new FileThreads(1);
+    for (const helper of [undefined, async (job: LevelJob) => pool.level(job)]) {
+      const unlike = async (twin: Uint8Array): Promise<VerityVerdict> => {
+        writeFileSync(dir.file('twin'), twin);
+        return verifyVerity({ ...options, twin: { path: dir.file('twin') }, ...(helper && { helper }) });
+      };
+      const { ok, twin } = await unlike(data);
+      assert.deepEqual([ok, twin], [true, { unlike: undefined }]);
+      for (const at of [0, 5_000_000, data.length - 1]) {
+        const other = Buffer.from(data);
+        other[at] = (other[at] ?? 0) ^ 1;
+        const found = await unlike(other);
+        assert.deepEqual([found.ok, found.twin], [true, { unlike: Math.floor(at / 4096) }], String(at));
+      }
+      // Of another size it is no twin, and nothing is claimed of it.
+      assert.equal((await unlike(data.subarray(4096))).twin, undefined);
+      assert.equal((await unlike(Buffer.concat([data, Buffer.alloc(1)]))).twin, undefined);
+    }
+    truncateSync(dir.file('data'), 4096);
+    const cut = await verifyVerity({ ...options, twin: { path: dir.file('twin') } });
+    assert.deepEqual([cut.ok, cut.twin], [false, undefined]);
+  });
+
   it('agrees with the pure formatter for any parameters, and verifies', async () => {
     const bits = fc.integer({ min: 9, max: 16 });
     await fc.assert(

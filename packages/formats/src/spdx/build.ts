@@ -4,7 +4,6 @@
  */
 
 import { createHash } from 'node:crypto';
-import { PackageURL } from 'packageurl-js';
 import { FormatError } from '../bytes/index.ts';
 import type { DebianPackage } from '../deb822/index.ts';
 import { declaredLicense } from './copyright.ts';
@@ -15,6 +14,7 @@ import type {
   SpdxPackage,
   SpdxRelationship,
 } from './document.ts';
+import { encodePurl } from './purl.ts';
 import { checkSpdx, isLicense } from './validate.ts';
 
 export interface SbomPackage extends Pick<DebianPackage, 'name' | 'version' | 'architecture' | 'source'> {
@@ -144,7 +144,7 @@ function packageEntry(
   for (const [reference, name] of declared?.references ?? []) references.set(reference, name);
   const { id, version } = input.distribution;
   const qualifiers = { arch: one.architecture, distro: `${id}-${version}` };
-  const purl = new PackageURL('deb', id, one.name, one.version, qualifiers, undefined).toString();
+  const purl = encodePurl({ type: 'deb', namespace: id, name: one.name, version: one.version, qualifiers });
   const sourceInfo = `built from the source package ${one.source.name} ${one.source.version}`;
   return {
     SPDXID: `SPDXRef-Package-${idPart(one.name)}-${idPart(one.architecture)}-${idPart(one.version)}`,
@@ -166,7 +166,8 @@ function packageEntry(
 
 function componentEntry({ type, name, version, license }: SbomComponent): SpdxPackage {
   const [plain = '', scope] = name.split('/').reverse();
-  const purl = new PackageURL(type, scope, plain, version, undefined, undefined).toString();
+  const namespace = scope === undefined ? {} : { namespace: scope };
+  const purl = encodePurl({ type, ...namespace, name: plain, version });
   return {
     SPDXID: `SPDXRef-Component-${type}-${idPart(name)}-${idPart(version)}`,
     name,

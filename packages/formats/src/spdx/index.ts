@@ -9,6 +9,8 @@ export type {
   SpdxPackage,
   SpdxRelationship,
 } from './document.ts';
+export { encodePurl } from './purl.ts';
+export type { PackageUrl } from './purl.ts';
 export { checkSpdx, parseSpdx } from './validate.ts';
 export { debianLicenseExpression, declaredLicense } from './copyright.ts';
 export type { DeclaredLicense } from './copyright.ts';

@@ -1,11 +1,13 @@
 /**
  * Work on the bytes of files that threads can do alone: digests of stretches, a comparison of two stretches, a look for
- * anything but zeros. Everything is read in pieces that stay in the processor's cache.
+ * anything but zeros, a part in a level of a hash tree. Everything is read in pieces that stay in the processor's cache.
  */
 
 import type { Hash } from 'node:crypto';
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
+import type { LevelFindings, LevelJob } from '../verity/level-job.ts';
+import { runClaims } from '../verity/level-job.ts';
 
 /** Bytes of a file that follow each other. */
 export interface FileArea {
@@ -39,23 +41,42 @@ export interface ZerosJob {
   readonly area: FileArea;
 }
 
-export type FileJob = DigestJob | CompareJob | ZerosJob;
+/** Runs of blocks of a level that others work on too, until none is left. */
+export interface LevelShareJob {
+  readonly kind: 'level';
+  readonly job: LevelJob;
+}
+
+export type FileJob = DigestJob | CompareJob | ZerosJob | LevelShareJob;
 
 export interface FileJobResult {
   /** Of a digest job, per body in the order of the algorithms, lower-case hex. */
   readonly digests: readonly (readonly string[])[];
   /** Of the others, from the start of the stretch; absent when there is no such byte. */
   readonly at?: number;
+  /** Of a level. */
+  readonly findings?: LevelFindings;
 }
 
 /** Read by pieces of this many bytes: two of them fit in a second-level cache. */
-const pieceSize = 256 * 1024;
+const pieceSize = 128 * 1024;
 
-/** @throws system errors, and an error with the code `TRUNCATED` where a file ends too early. */
+/**
+ * @throws system errors, an error with the code `TRUNCATED` where a file ends too early, FormatError where a level does.
+ */
 export function runFileJob(job: FileJob): FileJobResult {
   if (job.kind === 'digest') return digest(job);
+  if (job.kind === 'level') return { digests: [], findings: findingsOf(job.job) };
   const at = job.kind === 'compare' ? firstDifference(job) : firstNonZero(job.area);
   return { digests: [], ...(at !== undefined && { at }) };
+}
+
+function findingsOf(job: LevelJob): LevelFindings {
+  const claims = runClaims(job);
+  for (;;) {
+    const step = claims.next();
+    if (step.done === true) return step.value;
+  }
 }
 
 function digest({ path, algorithms, bodies }: DigestJob): FileJobResult {

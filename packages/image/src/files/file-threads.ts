@@ -1,9 +1,13 @@
-/** Threads that do file jobs while the caller does something else; started when there is work for them. */
+/** Threads that do file jobs while the caller does something else, and with the caller's help once it only waits. */
 
 import { statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { setImmediate } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
+import { FormatError } from '@osguard/formats/bytes';
+import type { LevelFindings, LevelJob } from '../verity/level-job.ts';
 import type { CompareJob, DigestJob, FileArea, FileJob, FileJobResult } from './file-job.ts';
+import { runFileJob } from './file-job.ts';
 import type { FileWorkerAnswer } from './file-worker.ts';
 
 interface Waiting {
@@ -18,7 +22,7 @@ interface Thread {
 }
 
 /** Larger stretches are cut, so that threads end together. Bytes. */
-const share = 64 * 1024 * 1024;
+const share = 32 * 1024 * 1024;
 
 export class FileThreads implements AsyncDisposable {
   readonly #most: number;
@@ -26,6 +30,7 @@ export class FileThreads implements AsyncDisposable {
   readonly #queue: Waiting[] = [];
   readonly #whole = new Map<string, Promise<{ readonly size: number; readonly sha256: string }>>();
   #broken: Error | undefined;
+  #queued: (() => void) | undefined;
 
   /** @param most One per core unless given. */
   constructor(most: number = availableParallelism()) {
@@ -69,6 +74,48 @@ export class FileThreads implements AsyncDisposable {
     return this.#shares(area, (part) => this.#run({ kind: 'zeros', area: part }));
   }
 
+  /** A thread's part in a level of a hash tree: it ends when nothing of the level is left. @throws FormatError */
+  async level(job: LevelJob): Promise<LevelFindings> {
+    const { findings } = await this.#run({ kind: 'level', job }, 'first');
+    if (findings === undefined) throw new Error('a thread answered another question');
+    return findings;
+  }
+
+  /** Starts a thread before there is work for it. */
+  start(): void {
+    if (this.#threads.length < this.#most) this.#start();
+  }
+
+  /** Does work of the queue on this thread until `done` settles: whoever only waits leaves a processor idle. */
+  async help<T>(done: Promise<T>): Promise<T> {
+    let over = false;
+    const end = (): void => {
+      over = true;
+      this.#queued?.();
+    };
+    done.then(end, end);
+    for (;;) {
+      // Messages of the threads, and what waits for them, come first.
+      await setImmediate();
+      if (over) return done;
+      // A level has no end but that of all its blocks, and whoever asked for it works on it already.
+      const place = this.#queue.findIndex(({ job }) => job.kind !== 'level');
+      const [next] = place === -1 ? [] : this.#queue.splice(place, 1);
+      if (next === undefined) {
+        const { promise, resolve } = Promise.withResolvers<void>();
+        this.#queued = resolve;
+        await promise;
+        this.#queued = undefined;
+        continue;
+      }
+      try {
+        next.resolve(runFileJob(next.job));
+      } catch (error) {
+        next.reject(error instanceof Error ? error : new Error(String(error)));
+      }
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#fail(new Error('the threads were stopped'));
     await Promise.all(this.#threads.map(({ worker }) => worker.terminate()));
@@ -89,10 +136,12 @@ export class FileThreads implements AsyncDisposable {
     return found.find((at) => at !== undefined);
   }
 
-  #run(job: FileJob): Promise<FileJobResult> {
+  #run(job: FileJob, place: 'first' | 'last' = 'last'): Promise<FileJobResult> {
     if (this.#broken !== undefined) return Promise.reject(this.#broken);
     const { promise, resolve, reject } = Promise.withResolvers<FileJobResult>();
-    this.#queue.push({ job, resolve, reject });
+    if (place === 'first') this.#queue.unshift({ job, resolve, reject });
+    else this.#queue.push({ job, resolve, reject });
+    this.#queued?.();
     const idle = this.#threads.find(({ current }) => current === undefined);
     if (idle !== undefined) this.#next(idle);
     else if (this.#threads.length < this.#most) this.#next(this.#start());
@@ -106,6 +155,7 @@ export class FileThreads implements AsyncDisposable {
       const { current } = thread;
       thread.current = undefined;
       if ('result' in answer) current?.resolve(answer.result);
+      else if ('format' in answer) current?.reject(new FormatError(answer.format, answer.message));
       else current?.reject(Object.assign(new Error(answer.message), answer));
       this.#next(thread);
     });

@@ -26,7 +26,11 @@ const profile = 'PC Client Platform Firmware Profile, section 3.3.4';
 const callingApplication = 'Calling EFI Application from Boot Option';
 
 /** Boot loader code: what firmware starts. The kernel inside is started by the stub and measured as a section. */
-export function bootLoaderEvents(image: PeImage, bank: ReferenceBank): readonly ExpectedEvent[] {
+export function bootLoaderEvents(
+  image: PeImage,
+  bank: ReferenceBank,
+  digest: string = toHex(authenticodeDigest(image, { algorithm: bank })),
+): readonly ExpectedEvent[] {
   return [
     {
       log: 'firmware',
@@ -40,7 +44,7 @@ export function bootLoaderEvents(image: PeImage, bank: ReferenceBank): readonly 
     {
       log: 'firmware',
       type: 'EV_EFI_BOOT_SERVICES_APPLICATION',
-      digest: toHex(authenticodeDigest(image, { algorithm: bank })),
+      digest,
       what: 'the boot image that firmware starts',
       source: 'Authenticode digest of uki.efi',
     },

@@ -21,6 +21,8 @@ export interface PredictOptions {
   readonly version: string;
   /** Signed. */
   readonly uki: ByteSource;
+  /** Its Authenticode digest in the bank in lower-case hex, when the caller has it: some 25 MB are not hashed again. */
+  readonly ukiDigest?: string;
   readonly secureBoot: SecureBootExpectation;
   /** Default sha256. */
   readonly bank?: ReferenceBank;
@@ -38,7 +40,7 @@ const untouched: readonly (readonly [number, string])[] = [
 
 /** @throws FormatError when `uki` is no PE image, ImageError when its measurement depends on a choice at boot */
 export function predictMeasurements(options: PredictOptions): ReferenceValues {
-  const { name, version, bank = 'sha256' } = options;
+  const { name, version, ukiDigest, bank = 'sha256' } = options;
   const image = parsePe(options.uki);
   const sections = readMeasuredSections(image);
   const pcr = (number: number, called: string, events: readonly ExpectedEvent[]): PcrReference => ({
@@ -48,7 +50,7 @@ export function predictMeasurements(options: PredictOptions): ReferenceValues {
     values: phaseValues(events, bank),
   });
   const pcrs = [
-    pcr(4, 'boot-loader-code', bootLoaderEvents(image, bank)),
+    pcr(4, 'boot-loader-code', bootLoaderEvents(image, bank, ukiDigest)),
     pcr(7, 'secure-boot-policy', secureBootEvents(options.secureBoot, bank)),
     pcr(9, 'kernel-initrd', kernelEvents(image, bank)),
     pcr(11, 'kernel-boot', [...sectionEvents(sections, { bank }), ...phaseEvents(bank)]),

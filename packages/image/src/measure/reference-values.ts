@@ -22,6 +22,8 @@ export interface ReleaseMeasurementOptions {
   readonly kernel: string;
   /** Signed. */
   readonly uki: ByteSource;
+  /** Its Authenticode digest (SHA-256) in lower-case hex, when the caller has it. */
+  readonly ukiDigest?: string;
   /** The certificate whose key signed it. */
   readonly bootCertificate: Certificate;
   /** Certificates are enough. */
@@ -30,12 +32,13 @@ export interface ReleaseMeasurementOptions {
 
 /** @throws KeysError when a certificate that the firmware needs is not there; FormatError, ImageError */
 export function releaseMeasurements(options: ReleaseMeasurementOptions): ReferenceValues {
-  const { name, version, uki, keyring } = options;
+  const { name, version, uki, ukiDigest, keyring } = options;
   const keys = secureBootKeys(keyring, { db: databaseRoles(options.kernel) });
   return predictMeasurements({
     name,
     version,
     uki,
+    ...(ukiDigest !== undefined && { ukiDigest }),
     secureBoot: { keys, authority: options.bootCertificate.der },
   });
 }
@@ -43,7 +46,7 @@ export function releaseMeasurements(options: ReleaseMeasurementOptions): Referen
 /** Writes the file into the release folder in which uki.efi lies. */
 export async function writeReferenceValues(
   folder: string,
-  options: Omit<ReleaseMeasurementOptions, 'uki'>,
+  options: Omit<ReleaseMeasurementOptions, 'uki' | 'ukiDigest'>,
 ): Promise<void> {
   using uki = openFileSource(join(folder, 'uki.efi'));
   const values = releaseMeasurements({ ...options, uki });

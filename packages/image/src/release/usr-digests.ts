@@ -1,7 +1,7 @@
 /** Digests of every regular file of /usr, by threads where its bytes lie in a few pieces. */
 
 import { createHash } from 'node:crypto';
-import type { ErofsExtent, ErofsImage } from '@osguard/formats/erofs';
+import type { ErofsExtent, ErofsImage, ErofsNode } from '@osguard/formats/erofs';
 import type { FileDigestName } from '../files/file-job.ts';
 import type { FileThreads } from '../files/file-threads.ts';
 
@@ -12,10 +12,19 @@ export interface UsrLocation {
   readonly offset: number;
 }
 
+/** A regular file. */
+export interface UsrFile {
+  /** From the root of the file system. */
+  readonly path: string;
+  readonly node: ErofsNode;
+}
+
 export interface UsrDigestsOptions {
   readonly location: UsrLocation;
   readonly algorithms: readonly FileDigestName[];
   readonly threads: FileThreads;
+  /** The regular files, when the caller has walked the image already. */
+  readonly files?: Iterable<UsrFile>;
 }
 
 export interface DigestedFile {
@@ -39,7 +48,7 @@ interface Planned {
 /** In the order of the walk. @throws FormatError for a broken image; system errors reject. */
 export async function usrDigests(
   usr: ErofsImage,
-  { location, algorithms, threads }: UsrDigestsOptions,
+  { location, algorithms, threads, files: regular = usr.walk() }: UsrDigestsOptions,
 ): Promise<readonly DigestedFile[]> {
   const found: DigestedFile[][] = [];
   let running: Promise<void>[] = [];
@@ -58,7 +67,7 @@ export async function usrDigests(
     batch = [];
     bytes = 0;
   };
-  for (const { path: inside, node } of usr.walk()) {
+  for (const { path: inside, node } of regular) {
     if (node.type !== 'file') continue;
     const path = `/usr${inside}`;
     const extents = usr.extents(node);

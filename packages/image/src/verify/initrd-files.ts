@@ -12,9 +12,6 @@ import { readCpio } from '@osguard/formats/cpio';
 /** Unpacked bytes of all archives together. A small initrd has 30 MB, a large generic one 150 MB. */
 const largest = 256 * 1024 * 1024;
 
-/** Of the output, which is joined in the end: small pieces are many. Bytes. */
-const chunkSize = 1024 * 1024;
-
 export interface InitrdFiles {
   /** By path without leading slash. */
   readonly entries: ReadonlyMap<string, CpioReadEntry>;
@@ -44,7 +41,8 @@ export function readInitrd(initrd: ByteSource): InitrdFiles {
 }
 
 function* archives(initrd: ByteSource): Generator<ByteSource> {
-  let rest = Uint8Array.from(initrd.read(0, initrd.size));
+  // Valid until the next read of the source, which is the caller's: what is kept is copied.
+  let rest = initrd.read(0, initrd.size);
   while (rest.length > 0) {
     const offset = initrd.size - rest.length;
     if (rest[0] === 0) {
@@ -56,7 +54,7 @@ function* archives(initrd: ByteSource): Generator<ByteSource> {
       const whole = sourceOf(rest);
       // The reader says where the plain archive ends and something else begins.
       for (const entry of readCpio(whole, { onTail: (at) => (tail = at) })) void entry;
-      yield sourceOf(rest.subarray(0, tail ?? rest.length));
+      yield sourceOf(rest.slice(0, tail ?? rest.length));
       if (tail === undefined) return;
       rest = rest.subarray(tail);
     } else {
@@ -71,6 +69,8 @@ function decompress(
   bytes: Uint8Array,
   offset: number,
 ): { readonly bytes: Uint8Array; readonly used: number } {
+  // Output of more than one chunk is copied once more; initrds shrink to a third or a half.
+  const chunkSize = Math.min(4 * bytes.length + 1024, 64 * 1024 * 1024);
   const options = { maxOutputLength: largest, chunkSize, info: true } as const;
   try {
     if (startsWith(bytes, [0x28, 0xb5, 0x2f, 0xfd])) return unpacked(zstdDecompressSync(bytes, options));

@@ -33,7 +33,7 @@ export async function checkMeasurements(list: CheckList, input: MeasurementInput
     const path = join(release.path, referenceValuesName);
     if ((await stat(path)).size > largest) throw new CheckFailed('too large to be reference values');
     const bytes = await readFile(path);
-    const { signatures } = boot.verification();
+    const { digest, signatures } = boot.verification();
     const signer = signatures.find(({ ok }) => ok)?.certificate;
     if (signer === undefined) throw new CheckFailed('the boot image is not signed by a trusted key');
     const { kernel } = release.manifest;
@@ -42,6 +42,7 @@ export async function checkMeasurements(list: CheckList, input: MeasurementInput
       version: release.version,
       kernel,
       uki: boot.source,
+      ukiDigest: digest,
       bootCertificate: signer,
       keyring: trust,
     });

@@ -26,18 +26,24 @@ export async function compareWhole(
   }
 }
 
+export interface PiecesOptions extends Folder {
+  readonly whole: readonly WholeReleaseFile[];
+  /** Which pieces; all of them unless given. */
+  readonly which?: (piece: ReleasePiece) => boolean;
+}
+
 /**
- * Each piece by its digest, and zeros between them. A piece that has the digest of a whole file of the folder is
- * compared with that file instead: it is as sure, since that file is hashed, and a tenth of the work.
- * @throws CheckFailed for the first piece or gap that is different; system errors reject.
+ * Each piece by its digest. A piece that has the digest of a whole file of the folder is compared with that file
+ * instead: it is as sure, since what that file holds is proven, and a tenth of the work.
+ * @throws CheckFailed for the first piece that is different; system errors reject.
  */
-export async function compareSparse(
-  { path, size, pieces }: SparseReleaseFile,
-  { folder, threads, whole }: Folder & { readonly whole: readonly WholeReleaseFile[] },
+export async function comparePieces(
+  { path, pieces }: SparseReleaseFile,
+  { folder, threads, whole, which = () => true }: PiecesOptions,
 ): Promise<void> {
   const full = join(folder, path);
-  const checks = pieces.map(async (piece) => {
-    const twin = whole.find((file) => file.size === piece.size && file.sha256 === piece.sha256);
+  const checks = pieces.filter(which).map(async (piece) => {
+    const twin = whole.find((file) => isTwin(file, piece));
     const area = { path: full, offset: piece.offset, size: piece.size };
     if (twin === undefined) {
       const job = { path: full, algorithms: ['sha256'], bodies: [[area]] } as const;
@@ -53,12 +59,26 @@ export async function compareSparse(
       where: `${path}, byte ${piece.offset + at}`,
     });
   });
+  await Promise.all(checks);
+}
+
+/** What the manifest says of both is the same. */
+export function isTwin(file: WholeReleaseFile, piece: ReleasePiece): boolean {
+  return file.size === piece.size && file.sha256 === piece.sha256;
+}
+
+/** @throws CheckFailed for the first byte outside of the pieces that is not zero; system errors reject. */
+export async function checkGaps(
+  { path, size, pieces }: SparseReleaseFile,
+  { folder, threads }: Folder,
+): Promise<void> {
+  const full = join(folder, path);
   const gaps = gapsBetween(pieces, size).map(async ({ offset, size: length }) => {
     const at = await threads.nonZero({ path: full, offset, size: length });
     if (at === undefined) return;
     throw new CheckFailed('is not zero', { expected: '0', where: `${path}, byte ${offset + at}` });
   });
-  await Promise.all([...checks, ...gaps]);
+  await Promise.all(gaps);
 }
 
 function gapsBetween(

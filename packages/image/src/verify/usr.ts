@@ -1,5 +1,6 @@
 /** /usr: the signature of its root hash, every block, and the file system that comes out. */
 
+import { existsSync } from 'node:fs';
 import type { ByteSource } from '@osguard/formats/bytes';
 import { sliceSource } from '@osguard/formats/bytes';
 import { parseSignedData, rootHashContent, verifySignedData } from '@osguard/formats/cms';
@@ -7,7 +8,8 @@ import type { ErofsImage } from '@osguard/formats/erofs';
 import { readErofs } from '@osguard/formats/erofs';
 import type { RootHash } from '@osguard/formats/verity';
 import type { Keyring } from '@osguard/keys';
-import type { UsrLocation } from '../release/usr-digests.ts';
+import type { UsrFile, UsrLocation } from '../release/usr-digests.ts';
+import type { LevelHelper } from '../verity/index.ts';
 import { verifyVerity } from '../verity/index.ts';
 import type { CheckList } from './checks.ts';
 import { CheckFailed } from './checks.ts';
@@ -102,19 +104,35 @@ export interface UsrInput {
   readonly rootHash: RootHash;
   readonly disk: FoundDisk;
   readonly partitions: UsrPartitions;
+  /** Path of the file beside the disk that should hold the same bytes. */
+  readonly twin?: string;
+  readonly helper?: LevelHelper;
   readonly signal?: AbortSignal;
+}
+
+/** Bytes of a disk whose every block is the one a root hash names. */
+export interface ProvenUsr {
+  readonly rootHash: RootHash;
+  /** Bytes from the start of the disk. */
+  readonly offset: number;
+  /** Bytes. */
+  readonly size: number;
+  /** Every byte of the twin is the same. */
+  readonly twinIsSame: boolean;
 }
 
 export interface FoundUsr {
   readonly image: ErofsImage;
   readonly location: UsrLocation;
+  /** Every regular file. */
+  readonly files: readonly UsrFile[];
 }
 
-/** Hashes every block, then reads the file system's superblock and whole directory tree. */
-export async function checkUsr(list: CheckList, input: UsrInput): Promise<FoundUsr | undefined> {
-  const { disk, partitions, rootHash, signal } = input;
+/** Hashes every block, and compares it with the twin's. */
+export async function checkUsrBlocks(list: CheckList, input: UsrInput): Promise<ProvenUsr | undefined> {
+  const { disk, partitions, rootHash, twin, helper, signal } = input;
   const { data, tree } = partitions;
-  const blocks = await list.check(
+  return list.check(
     {
       id: 'usr-blocks',
       title: 'every block of /usr is the one the signed root hash names',
@@ -125,6 +143,8 @@ export async function checkUsr(list: CheckList, input: UsrInput): Promise<FoundU
         rootHash,
         data: { path: disk.path, offset: data.offset, size: data.size },
         tree: { path: disk.path, offset: tree.offset, size: tree.size },
+        ...(twin !== undefined && existsSync(twin) && { twin: { path: twin } }),
+        ...(helper !== undefined && { helper }),
         ...(signal !== undefined && { signal }),
       });
       if (!verdict.ok || verdict.geometry === undefined) {
@@ -134,20 +154,33 @@ export async function checkUsr(list: CheckList, input: UsrInput): Promise<FoundU
         );
       }
       const { dataBlocks, dataBytes } = verdict.geometry;
-      return { found: `${dataBlocks} blocks, ${dataBytes} bytes`, value: dataBytes };
+      const twinIsSame = verdict.twin !== undefined && verdict.twin.unlike === undefined;
+      const value = { rootHash, offset: data.offset, size: dataBytes, twinIsSame };
+      return { found: `${dataBlocks} blocks, ${dataBytes} bytes`, value };
     },
   );
+}
+
+/** Reads the superblock and the whole directory tree. */
+export async function checkUsrFiles(
+  list: CheckList,
+  { disk, proven }: { readonly disk: FoundDisk; readonly proven: ProvenUsr | undefined },
+): Promise<FoundUsr | undefined> {
   const name = { id: 'usr-filesystem', title: '/usr is a sound EROFS file system' };
-  if (blocks === undefined) {
+  if (proven === undefined) {
     list.missing(name, 'its blocks are not verified');
     return undefined;
   }
   return list.check(name, () => {
-    const source: ByteSource = sliceSource(disk.source, data.offset, blocks);
+    const source: ByteSource = sliceSource(disk.source, proven.offset, proven.size);
     const image = readErofs(source);
-    let files = 0;
-    for (const _ of image.walk()) files += 1;
-    const value = { image, location: { path: disk.path, offset: data.offset } };
-    return { found: `${files} inodes, ${image.size} bytes`, value };
+    let inodes = 0;
+    const files: UsrFile[] = [];
+    for (const { path, node } of image.walk()) {
+      inodes += 1;
+      if (node.type === 'file') files.push({ path, node });
+    }
+    const value = { image, location: { path: disk.path, offset: proven.offset }, files };
+    return { found: `${inodes} inodes, ${image.size} bytes`, value };
   });
 }

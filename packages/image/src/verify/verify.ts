@@ -3,27 +3,29 @@
  * block of /usr → IPE policy → SELinux → bill of materials. Offline, without rights, without mounting anything.
  */
 
-import { createHash } from 'node:crypto';
 import { statSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { EventSink } from '@osguard/events';
 import { step } from '@osguard/events';
-import type { ByteSource } from '@osguard/formats/bytes';
 import type { Keyring } from '@osguard/keys';
 import { ImageError } from '../error.ts';
-import { FileThreads } from '../files/file-threads.ts';
+import type { FileThreads } from '../files/file-threads.ts';
 import { openFileSource } from '../files/source.ts';
 import type { ReleaseFolder } from '../release/folder.ts';
 import { openRelease } from '../release/folder.ts';
+import type { DigestedFile } from '../release/usr-digests.ts';
+import { usrDigests } from '../release/usr-digests.ts';
 import { openBootImage } from './boot-image.ts';
 import type { Check } from './checks.ts';
 import { CheckList } from './checks.ts';
 import { checkDisk, checkEsp, checkEspFiles, checkUsrPartitions } from './disk.ts';
 import { checkMeasurements } from './measurements.ts';
 import { checkCommandLine, checkIpe, checkSelinux, checkVolumeSigners } from './policy.ts';
-import { checkFiles, checkManifest, checkSameRoot, checkSbom } from './release.ts';
+import { checkFiles, checkManifest, checkSameRoot, checkSbom, usrImageName } from './release.ts';
+import { verifyThreads } from './threads.ts';
 import { checkUki } from './uki.ts';
-import { checkRootHashSignature, checkUsr } from './usr.ts';
+import type { FoundUsr, ProvenUsr } from './usr.ts';
+import { checkRootHashSignature, checkUsrBlocks, checkUsrFiles } from './usr.ts';
 
 export interface VerifyImageOptions {
   /** Certificates by role; private keys are not looked at. */
@@ -35,6 +37,8 @@ export interface VerifyImageOptions {
   readonly foreign?: boolean;
   /** From {@link readAhead}; the caller's, else they are made and stopped here. */
   readonly threads?: FileThreads;
+  /** Compute the SHA-256 of usr.erofs too, which the root hash proves already. */
+  readonly allDigests?: boolean;
   readonly sink?: EventSink;
   readonly signal?: AbortSignal;
 }
@@ -52,19 +56,14 @@ export interface VerifyReport {
 /** @throws ImageError (`not-an-image`) when `target` is neither a release folder nor a file; system errors pass through. */
 export async function verifyImage(target: string, options: VerifyImageOptions): Promise<VerifyReport> {
   const path = resolve(target);
-  const list = new CheckList();
   const { sink } = options;
   return step(sink, { id: 'verify', title: `verify ${target}` }, async (report) => {
-    await using own = options.threads === undefined ? new FileThreads() : undefined;
-    const threads = options.threads ?? own ?? new FileThreads();
+    await using own = options.threads === undefined ? verifyThreads() : undefined;
+    const threads = options.threads ?? own ?? verifyThreads();
     const release = isFolder(path) ? await openRelease(path) : undefined;
-    if (release !== undefined) await checkManifest(list, release, options.trust);
-    // Threads read the files while this one follows the chain on the disk.
-    const files = release === undefined ? undefined : checkFiles(list, release, threads);
-    files?.catch(() => undefined);
-    const disk = release?.file('disk.raw') ?? path;
-    const facts = await verifyDisk(list, { ...options, path: disk, release, threads });
-    await files;
+    const list = new CheckList();
+    // Everything waits for threads in the end: until then this one works too.
+    const facts = await threads.help(runChecks(list, { ...options, path, release, threads }));
     const failed = list.checks.filter(({ ok }) => !ok).length;
     report.detail(
       failed === 0 ? `${list.checks.length} checks hold` : `${failed} of ${list.checks.length} checks failed`,
@@ -79,17 +78,39 @@ export async function verifyImage(target: string, options: VerifyImageOptions): 
   });
 }
 
-interface DiskInput extends Omit<VerifyImageOptions, 'threads'> {
+interface RunInput extends Omit<VerifyImageOptions, 'threads'> {
+  /** Of the folder or the disk. */
   readonly path: string;
   readonly release: ReleaseFolder | undefined;
   readonly threads: FileThreads;
 }
 
-async function verifyDisk(
-  list: CheckList,
-  input: DiskInput,
-): Promise<{ readonly rootHash?: string; readonly verifiedBytes: number }> {
-  const { trust, release, path, foreign = false, signal, threads } = input;
+type DiskFacts = Pick<VerifyReport, 'rootHash' | 'verifiedBytes'>;
+
+async function runChecks(list: CheckList, input: RunInput): Promise<DiskFacts> {
+  const { release, threads, trust, allDigests = false } = input;
+  if (release === undefined) return verifyDisk(list, { ...input, onUsr: () => undefined });
+  await checkManifest(list, release, trust);
+  const usr = Promise.withResolvers<ProvenUsr | undefined>();
+  // Threads read the files while this one follows the chain on the disk.
+  const files = checkFiles(list, release, { threads, usr: usr.promise, allDigests });
+  files.catch(() => undefined);
+  try {
+    return await verifyDisk(list, { ...input, path: release.file('disk.raw'), onUsr: usr.resolve });
+  } finally {
+    // A chain that ends before /usr proves nothing of it.
+    usr.resolve(undefined);
+    await files;
+  }
+}
+
+interface DiskInput extends RunInput {
+  /** Told what is proven of /usr, as soon as it is. */
+  readonly onUsr: (usr: ProvenUsr | undefined) => void;
+}
+
+async function verifyDisk(list: CheckList, input: DiskInput): Promise<DiskFacts> {
+  const { trust, release, path, foreign = false, signal, threads, onUsr } = input;
   using source = openFileSource(path);
   const disk = await checkDisk(list, source, path);
   if (disk === undefined) return { verifiedBytes: 0 };
@@ -100,8 +121,7 @@ async function verifyDisk(
   const uki = await checkUki(list, boot, trust);
   if (uki === undefined) return { verifiedBytes: 0 };
   const { rootHash, initrd } = uki;
-  if (release !== undefined)
-    await checkSameRoot(list, release, { rootHash, ukiDigest: digestOf(boot.source) });
+  if (release !== undefined) await checkSameRoot(list, release, { rootHash, uki: boot.source });
   if (!foreign) {
     await checkCommandLine(list, uki.commandLine);
     await checkIpe(list, initrd, trust);
@@ -110,11 +130,29 @@ async function verifyDisk(
   const partitions = await checkUsrPartitions(list, disk, rootHash);
   await checkRootHashSignature(list, { rootHash, initrd, disk, partitions, trust });
   if (partitions === undefined) return { rootHash, verifiedBytes: 0 };
-  const usr = await checkUsr(list, { rootHash, disk, partitions, ...(signal !== undefined && { signal }) });
+  const proven = await checkUsrBlocks(list, {
+    rootHash,
+    disk,
+    partitions,
+    helper: (job) => threads.level(job),
+    ...(release !== undefined && { twin: join(release.path, usrImageName) }),
+    ...(signal !== undefined && { signal }),
+  });
+  onUsr(proven);
+  const usr = await checkUsrFiles(list, { disk, proven });
+  const digests = release && usr && digestFiles(usr, threads);
   if (!foreign) await checkSelinux(list, usr?.image);
   if (release !== undefined) await checkMeasurements(list, { release, boot, trust });
-  if (release !== undefined) await checkSbom(list, { release, usr, threads });
+  if (release !== undefined) await checkSbom(list, { release, usr, digests });
   return { rootHash, verifiedBytes: usr?.image.size ?? 0 };
+}
+
+function digestFiles(usr: FoundUsr, threads: FileThreads): Promise<readonly DigestedFile[]> {
+  const { image, location, files } = usr;
+  const digests = usrDigests(image, { location, files, algorithms: ['sha256'], threads });
+  // Begun before it is waited for; the check that asks for it reports what failed.
+  digests.catch(() => undefined);
+  return digests;
 }
 
 function isFolder(path: string): boolean {
@@ -129,12 +167,4 @@ function isFolder(path: string): boolean {
     });
   }
   throw new ImageError('not-an-image', `${path} is neither a folder nor a regular file`);
-}
-
-function digestOf(source: ByteSource): string {
-  const hash = createHash('sha256');
-  const piece = 1024 * 1024;
-  for (let at = 0; at < source.size; at += piece)
-    hash.update(source.read(at, Math.min(piece, source.size - at)));
-  return hash.digest('hex');
 }

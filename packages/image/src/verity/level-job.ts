@@ -22,6 +22,8 @@ export interface LevelJob {
     readonly blockSize: number;
     readonly blocks: number;
   };
+  /** What has to hold the same bytes as the source; when verifying only. */
+  readonly twin?: { readonly fd: number; readonly offset: number };
   /** The level that holds their digests: where it begins, in bytes. */
   readonly target: { readonly fd: number; readonly offset: number };
   /** {@link jobControlSize} bytes shared by all threads of the job. */
@@ -45,6 +47,8 @@ export interface LevelFindings {
   readonly badCount: number;
   /** Hash blocks whose bytes between or behind the digests are not zero. */
   readonly unclean: readonly number[];
+  /** Source blocks that are not the same in the twin. */
+  readonly unlike: readonly number[];
 }
 
 export const jobControlSize = 16;
@@ -88,6 +92,8 @@ export function* runClaims(job: LevelJob): Generator<void, LevelFindings> {
   const stored = Buffer.alloc(job.mode === 'verify' ? computed.length : 0);
   const bad: number[] = [];
   const unclean: number[] = [];
+  const unlike: number[] = [];
+  const other = Buffer.allocUnsafeSlow(job.twin === undefined ? 0 : window.blocks * source.blockSize);
   let badCount = 0;
   while (Atomics.load(counters, stopAt) === 0) {
     const first = Atomics.add(counters, claimsAt, 1) * perClaim;
@@ -99,6 +105,16 @@ export function* runClaims(job: LevelJob): Generator<void, LevelFindings> {
       const count = Math.min(window.blocks, end - at);
       const bytes = window.data.subarray(0, count * source.blockSize);
       readFully(source.fd, bytes, source.offset + at * source.blockSize);
+      if (job.twin !== undefined) {
+        const same = other.subarray(0, bytes.length);
+        readFully(job.twin.fd, same, job.twin.offset + at * source.blockSize);
+        // Before hashing, which destroys what is in the window.
+        if (!same.equals(bytes) && unlike.length < job.maxFindings) {
+          unlike.push(
+            at + Math.floor(same.findIndex((octet, index) => octet !== bytes[index]) / source.blockSize),
+          );
+        }
+      }
       window.digestInto(digests, { count, first: at, at: -region.start, layout });
     }
     if (job.mode === 'format') {
@@ -116,7 +132,7 @@ export function* runClaims(job: LevelJob): Generator<void, LevelFindings> {
     Atomics.add(counters, doneAt, 1);
     yield;
   }
-  return { bad, badCount, unclean };
+  return { bad, badCount, unclean, unlike };
 }
 
 interface Run {

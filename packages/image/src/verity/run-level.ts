@@ -15,7 +15,11 @@ export interface VerityWorkOptions {
   readonly signal?: AbortSignal;
   /** Bytes of data hashed so far, and in all. */
   readonly onProgress?: (done: number, total: number) => void;
+  readonly helper?: LevelHelper;
 }
+
+/** A thread that is there already: takes part in a job until nothing of it is left. */
+export type LevelHelper = (job: LevelJob) => Promise<LevelFindings>;
 
 export interface RunOptions {
   /** Threads in all, this one included; one per core unless given. */
@@ -23,10 +27,13 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   /** Source blocks done, called every few milliseconds at most. */
   readonly onBlocks?: (done: number) => void;
+  /** Instead of threads that are started for the job. */
+  readonly helper?: LevelHelper;
 }
 
-// A worker thread takes 40 to 100 ms to start; one thread hashes this much meanwhile.
+// A worker thread takes 40 to 100 ms to start; one thread hashes this much meanwhile. One that is there takes part in more.
 const worthAThread = 64 * 1024 * 1024;
+const worthAHelper = 4 * 1024 * 1024;
 
 // The event loop gets its turn this often. Milliseconds.
 const breath = 20;
@@ -36,13 +43,16 @@ export async function runLevel(
   given: Omit<LevelJob, 'control'>,
   options: RunOptions = {},
 ): Promise<LevelFindings> {
-  const { threads = availableParallelism(), signal, onBlocks } = options;
+  const { threads = availableParallelism(), signal, onBlocks, helper = startWorker } = options;
   signal?.throwIfAborted();
   const job: LevelJob = { ...given, control: new SharedArrayBuffer(jobControlSize) };
   const size = job.source.blocks * job.source.blockSize;
-  const helpers = Math.min(threads - 1, Math.floor(size / worthAThread));
+  const helpers = Math.min(
+    threads - 1,
+    Math.floor(size / (helper === startWorker ? worthAThread : worthAHelper)),
+  );
   // Handlers are attached before anything can fail; a failure is thrown once nobody uses the files any more.
-  const others = Array.from({ length: helpers }, () => startWorker(job));
+  const others = Array.from({ length: helpers }, () => helper(job));
   const all = Promise.allSettled(others);
   try {
     const own = await runHere(job, { signal, onBlocks });
@@ -92,17 +102,19 @@ function merge(findings: readonly LevelFindings[], limit: number): LevelFindings
     bad: inOrder(findings.map(({ bad }) => bad)),
     badCount: findings.reduce((sum, { badCount }) => sum + badCount, 0),
     unclean: inOrder(findings.map(({ unclean }) => unclean)),
+    unlike: inOrder(findings.map(({ unlike }) => unlike)),
   };
 }
 
 /** Progress is reported for level 0 only, which is nearly all of the work: the other levels pass no geometry. */
 export function runOptions(
-  { threads, signal, onProgress }: VerityWorkOptions,
+  { threads, signal, onProgress, helper }: VerityWorkOptions,
   geometry: VerityGeometry | undefined,
 ): RunOptions {
   return {
     ...(threads !== undefined && { threads }),
     ...(signal !== undefined && { signal }),
+    ...(helper !== undefined && { helper }),
     ...(onProgress !== undefined &&
       geometry !== undefined && {
         onBlocks: (done: number) => onProgress(done * geometry.dataBlockSize, geometry.dataBytes),

@@ -32,6 +32,8 @@ export interface TreeParameters {
 export interface TreeWalkOptions {
   readonly data: OpenArea;
   readonly tree: OpenArea;
+  /** As {@link VerifyVerityOptions.twin}. */
+  readonly twin?: OpenArea;
   readonly parameters: TreeParameters;
   readonly options: VerityWorkOptions & { readonly rootHash: RootHash; readonly maxBad?: number };
 }
@@ -48,6 +50,8 @@ interface Blocks {
 export class TreeWalk {
   readonly bad: BadBlock[] = [];
   badCount = 0;
+  /** Once the data is checked: the first block that is another one in the twin. */
+  compared: { readonly unlike: number | undefined } | undefined;
   readonly #given: TreeWalkOptions;
   readonly #geometry: VerityGeometry;
   readonly #maxBad: number;
@@ -107,8 +111,9 @@ export class TreeWalk {
 
   /** Compares blocks with the digests in `level`, the one above them; says in words what is wrong. */
   async #compare(blocks: Blocks, level: VerityLevel): Promise<string[]> {
-    const { tree, parameters, options } = this.#given;
+    const { tree, twin, parameters, options } = this.#given;
     const { geometry, salt } = parameters;
+    const compares = blocks.area === 'data' && twin !== undefined;
     const covered = geometry.digestsPerBlock ** (blocks.level + 1);
     const findings = await runLevel(
       {
@@ -116,12 +121,14 @@ export class TreeWalk {
         hashing: blockHashing(geometry, salt),
         layout: digestLayout(geometry),
         source: blocks.source,
+        ...(compares && { twin: { fd: twin.fd, offset: twin.offset } }),
         target: { fd: tree.fd, offset: tree.offset + level.offset },
         maxFindings: this.#maxBad,
         unproven: this.#unproven.map(({ first, end }) => ({ first: first / covered, end: end / covered })),
       },
       runOptions(options, level.index === 0 ? geometry : undefined),
     );
+    if (compares) this.compared = { unlike: findings.unlike[0] };
     this.#report(blocks, findings.bad, findings.badCount);
     const problems: string[] = [];
     const [first] = findings.bad;

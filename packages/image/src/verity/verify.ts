@@ -34,6 +34,8 @@ export interface VerifyVerityOptions extends VerityWorkOptions {
   readonly hashOffset?: number;
   /** The tree has no superblock, and these parameters. */
   readonly bare?: BareTree;
+  /** Should hold the same data: compared in the same pass, so that each byte of the data is read once for both. */
+  readonly twin?: VerityArea;
   /** Bad blocks that are listed, the first ones; they are all counted. 1000 unless given. */
   readonly maxBad?: number;
 }
@@ -46,6 +48,8 @@ export interface VerityVerdict {
   /** From the top of the tree downwards, then by index. */
   readonly bad: readonly BadBlock[];
   readonly badCount: number;
+  /** With a twin of the size of the data, once all was looked at: the first block that is another one there. */
+  readonly twin?: { readonly unlike: number | undefined };
   /** Absent when the superblock could not be read. */
   readonly geometry?: VerityGeometry;
 }
@@ -64,6 +68,7 @@ export async function verifyVerity(options: VerifyVerityOptions): Promise<Verity
   const list = new CheckList();
   using data = openArea(options.data, 'r');
   using tree = openArea(options.tree, 'r');
+  using twin = options.twin === undefined ? undefined : openArea(options.twin, 'r');
   const parameters = await list.check({ ...names.superblock, where: tree.path }, () => {
     const value = readParameters(tree, options);
     return { found: describe(value.geometry), value };
@@ -80,7 +85,15 @@ export async function verifyVerity(options: VerifyVerityOptions): Promise<Verity
   const treeThere = await list.check({ ...names.treePresent, where: tree.path }, () =>
     present(tree, geometry.hashEnd),
   );
-  const walk = new TreeWalk({ data, tree, options, parameters });
+  // A file of another size is not the same data: there is nothing to compare block by block.
+  const comparable = twin?.present === geometry.dataBytes ? twin : undefined;
+  const walk = new TreeWalk({
+    data,
+    tree,
+    ...(comparable !== undefined && { twin: comparable }),
+    options,
+    parameters,
+  });
   if (dataThere === undefined || treeThere === undefined) {
     for (const name of [names.rootHash, names.tree, names.data]) list.missing(name, 'bytes are missing');
   } else {
@@ -88,8 +101,16 @@ export async function verifyVerity(options: VerifyVerityOptions): Promise<Verity
     await list.check(names.tree, () => walk.checkTree());
     await list.check(names.data, () => walk.checkData());
   }
-  const { bad, badCount } = walk;
-  return { ok: list.ok && badCount === 0, checks: list.checks, bad, badCount, geometry };
+  const { bad, badCount, compared } = walk;
+  const ok = list.ok && badCount === 0;
+  return {
+    ok,
+    checks: list.checks,
+    bad,
+    badCount,
+    ...(compared !== undefined && { twin: compared }),
+    geometry,
+  };
 }
 
 function describe(geometry: VerityGeometry): string {

@@ -1,0 +1,8 @@
+/** The threads of a verification: all cores but the one of whoever calls, who helps once there is nothing else to do. */
+
+import { availableParallelism } from 'node:os';
+import { FileThreads } from '../files/file-threads.ts';
+
+export function verifyThreads(): FileThreads {
+  return new FileThreads(Math.max(1, availableParallelism() - 1));
+}
