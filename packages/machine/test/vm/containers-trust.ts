@@ -34,7 +34,7 @@ export function trustTests(scene: () => Scene): void {
     // containerd has the password and the snapshotter has not.
     refused(
       await pull(host, images.private, ...login),
-      /no signed image of layer .* could be fetched: .*credentials/,
+      /no signed image of layer .* could be fetched: .*credentials.*the secret registry\.json/,
       t,
     );
     const auth = Buffer.from(`${user}:${password}`).toString('base64');

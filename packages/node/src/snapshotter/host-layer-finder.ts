@@ -118,7 +118,9 @@ class Search {
       return (await this.#published(store)) ?? (await this.#signed(store));
     } catch (error) {
       if (!(error instanceof LayerError)) throw error;
-      this.#failures.push(`${name}: ${error.message}`);
+      // `ctr --user` and pull secrets are containerd's alone.
+      const hint = error.code === 'unauthorized' ? ' (hosts get them as the secret registry.json)' : '';
+      this.#failures.push(`${name}: ${error.message}${hint}`);
       return undefined;
     } finally {
       this.#looked.push(name);
