@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { hash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -39,6 +40,17 @@ test('two builds are the same bytes, the second build of one cache is not made a
     2,
     'nothing but the program and its digest is left',
   );
+});
+
+test('a program that is not what was noted of it is made again', async () => {
+  const cacheFolder = folder.file('changed');
+  const { path } = await buildNodeExecutable({ cacheFolder });
+  const bytes = readFileSync(path);
+  bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
+  writeFileSync(path, bytes);
+  const again = await buildNodeExecutable({ cacheFolder });
+  assert.equal(again.sha256, built.sha256);
+  assert.equal(hash('sha256', readFileSync(path)), built.sha256);
 });
 
 test('it takes a role and nothing else; options of Node are not options of it', () => {

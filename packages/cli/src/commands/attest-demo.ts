@@ -1,6 +1,7 @@
 import type { AttestDemo, DemoBoot, DemoChapter } from '@osguard/machine/attest-demo';
 import type { Command } from '../command.ts';
-import { defineCommand, integer, needed, text, textOr } from '../command.ts';
+import { defineCommand } from '../command.ts';
+import { demoArguments, demoMachine, demoOptions } from '../demo-options.ts';
 import { tellApart } from '@osguard/node';
 import { formatDuration } from '../render/format.ts';
 import type { Paint } from '../render/paint.ts';
@@ -11,27 +12,16 @@ export const attestDemo: Command = defineCommand({
 The release boots with that TPM: it enrols, is trusted, and gets the secret. Then the same disk boots with one kernel argument
 changed, signed by the same boot key, as its thief could: it is refused, and each measurement that differs is named. The
 release's definition must name this machine: attest: {verifier: "https://10.0.2.2:7443"}. Exit status 1 when it went otherwise.`,
-  options: {
-    keys: textOr('--keys <folder>', 'key folder the release was signed with', 'keys'),
-    consoles: text('--consoles <folder>', 'keep the consoles of both boots there'),
-    memory: integer('--memory <MiB>', 'of the virtual machine (2048)', { min: 1024, max: 65_536 }),
-    cpus: integer('--cpus <number>', 'of the virtual machine (2)', { min: 1, max: 64 }),
-  },
-  args: { release: needed('<release>', 'release folder') },
+  options: demoOptions,
+  args: demoArguments,
   examples: [{ line: 'osguard attest demo out', does: 'two boots: trusted, then refused' }],
-  async run({ keys, consoles, memory, cpus, release }, { sink, signal, live, paint }) {
-    const { openRelease } = await import('@osguard/image');
-    const { loadKeyring } = await import('@osguard/keys');
+  async run(values, { sink, signal, live, paint }) {
     const { demonstrateAttestation } = await import('@osguard/machine/attest-demo');
     const demo = await demonstrateAttestation({
-      release: await openRelease(release),
-      keyring: await loadKeyring(keys),
+      ...(await demoMachine(values)),
       sink,
       signal,
       onChapter: (chapter) => chapterLines(chapter, paint).forEach(live),
-      ...(consoles !== undefined && { consoles }),
-      ...(memory !== undefined && { memoryMiB: memory }),
-      ...(cpus !== undefined && { cpus }),
     });
     return {
       exitCode: demo.ok ? 0 : 1,

@@ -1,6 +1,7 @@
 import type { DemoChapter, LayersDemo } from '@osguard/machine/containers';
 import type { Command } from '../command.ts';
-import { defineCommand, integer, needed, text, textOr } from '../command.ts';
+import { defineCommand } from '../command.ts';
+import { demoArguments, demoMachine, demoOptions } from '../demo-options.ts';
 import { formatDuration } from '../render/format.ts';
 import type { Paint } from '../render/paint.ts';
 import { printable } from '../render/paint.ts';
@@ -10,27 +11,16 @@ export const layersDemo: Command = defineCommand({
 virtual machine, and its containerd pulls and runs the signed image; the unsigned twin is refused, a program dropped into the
 running container does not execute, and one bit changed in the stored layer is caught by the kernel. The release's definition must
 name this machine: layers: {mode: enforce, insecureRegistries: ["10.0.2.2:5000"]}. Exit status 1 when it went otherwise.`,
-  options: {
-    keys: textOr('--keys <folder>', 'key folder the release was signed with', 'keys'),
-    consoles: text('--consoles <folder>', 'keep the console of the boot there'),
-    memory: integer('--memory <MiB>', 'of the virtual machine (2048)', { min: 1024, max: 65_536 }),
-    cpus: integer('--cpus <number>', 'of the virtual machine (2)', { min: 1, max: 64 }),
-  },
-  args: { release: needed('<release>', 'release folder') },
+  options: demoOptions,
+  args: demoArguments,
   examples: [{ line: 'osguard layers demo out', does: 'one boot: what is signed runs, and nothing else' }],
-  async run({ keys, consoles, memory, cpus, release }, { sink, signal, live, paint }) {
-    const { openRelease } = await import('@osguard/image');
-    const { loadKeyring } = await import('@osguard/keys');
+  async run(values, { sink, signal, live, paint }) {
     const { demonstrateLayers } = await import('@osguard/machine/containers');
     const demo = await demonstrateLayers({
-      release: await openRelease(release),
-      keyring: await loadKeyring(keys),
+      ...(await demoMachine(values)),
       sink,
       signal,
       onChapter: (chapter) => chapterLines(chapter, paint).forEach(live),
-      ...(consoles !== undefined && { consoles }),
-      ...(memory !== undefined && { memoryMiB: memory }),
-      ...(cpus !== undefined && { cpus }),
     });
     return {
       exitCode: demo.ok ? 0 : 1,

@@ -5,8 +5,8 @@
  * Same sources and same Node give the same bytes; the result is kept under the digest of both.
  */
 
-import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { createHash, hash } from 'node:crypto';
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execFile } from 'node:child_process';
@@ -88,7 +88,7 @@ export async function buildNodeExecutable(options: BuildNodeExecutableOptions): 
       await writeFile(join(work, 'sea.json'), configuration);
       await promisify(execFile)(nodePath, ['--experimental-sea-config', 'sea.json'], { cwd: work, env: {} });
       const program = embedApplication(node, await readFile(join(work, 'blob')));
-      const sha256 = createHash('sha256').update(program).digest('hex');
+      const sha256 = hash('sha256', program);
       await writeFile(join(work, 'program'), program, { mode: 0o755 });
       await writeFile(join(work, 'digest'), `${sha256}\n`);
       // The digest last: without it the program is made anew.
@@ -104,14 +104,16 @@ export async function buildNodeExecutable(options: BuildNodeExecutableOptions): 
   });
 }
 
+/** Undefined unless the file has the digest that was noted when it was made. */
 async function readKnown(
   path: string,
   { digestPath, components }: { readonly digestPath: string; readonly components: readonly SbomComponent[] },
 ): Promise<NodeExecutable | undefined> {
   try {
-    const sha256 = (await readFile(digestPath, 'utf8')).trim();
-    const { size } = await stat(path);
-    return { path, size, sha256, components };
+    const noted = (await readFile(digestPath, 'utf8')).trim();
+    const program = await readFile(path);
+    const sha256 = hash('sha256', program);
+    return sha256 === noted ? { path, size: program.length, sha256, components } : undefined;
   } catch {
     return undefined;
   }
