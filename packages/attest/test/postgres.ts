@@ -58,7 +58,7 @@ export async function startPostgres(): Promise<Postgres> {
   const options = { cwd: data, ...user };
   const made = spawnSync(
     bin('initdb'),
-    ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-locale'],
+    ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-locale', '--no-sync'],
     {
       ...options,
       encoding: 'utf8',
@@ -68,7 +68,14 @@ export async function startPostgres(): Promise<Postgres> {
   const server = (): ChildProcess =>
     spawn(
       bin('postgres'),
-      ['-D', data, '-k', socket, '-c', 'listen_addresses=', '-c', 'max_connections=50'],
+      // Processes are killed here, never the machine: what was written is there without being synced.
+      [
+        '-D',
+        data,
+        '-k',
+        socket,
+        ...['listen_addresses=', 'max_connections=50', 'fsync=off'].flatMap((each) => ['-c', each]),
+      ],
       {
         ...options,
         stdio: 'ignore',
