@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { scratch } from '@osguard/testkit';
 import type { Scratch } from '@osguard/testkit';
+import { osguard } from './osguard.ts';
+import type { Ran } from './osguard.ts';
 
-const main = join(import.meta.dirname, '../src/main.ts');
 const suite = join(import.meta.dirname, '../../attest/negative');
 
 interface Recorded {
@@ -41,46 +41,36 @@ function files(): Scratch {
   return folder;
 }
 
-function verify(
-  folder: Scratch,
-  args: readonly string[],
-): { status: number | null; stdout: string; stderr: string } {
+async function verify(folder: Scratch, args: readonly string[]): Promise<Ran> {
   const named = ['evidence.json', '--policy', 'policy.yaml', '--node', 'node.json'];
-  return spawnSync(
-    process.execPath,
-    ['--disable-warning=ExperimentalWarning', main, 'attest', 'verify', ...named, ...args],
-    {
-      cwd: folder.path,
-      encoding: 'utf8',
-    },
-  );
+  return osguard(['attest', 'verify', ...named, ...args], { cwd: folder.path });
 }
 
-test('attest verify: trusted, refused, and what it cannot judge', () => {
+test('attest verify: trusted, refused, and what it cannot judge', async () => {
   using folder = files();
   const whole = ['--release', 'release', '--nonce', nonce.nonce, '--at', now];
-  const trusted = verify(folder, whole);
+  const trusted = await verify(folder, whole);
   assert.equal(trusted.status, 0, trusted.stderr + trusted.stdout);
   assert.match(trusted.stdout, /ok {5}quote-signature +the quote is signed by the attestation key/);
   assert.match(trusted.stdout, /judged offline: there is no TLS connection/);
   assert.match(trusted.stdout, /evidence\.json trusted: measured-host 0\.1\.0/);
 
-  const json = verify(folder, [...whole, '--json']);
+  const json = await verify(folder, [...whole, '--json']);
   const { verdict, checks } = JSON.parse(json.stdout) as { verdict: string; checks: { ok: boolean }[] };
   assert.equal(verdict, 'trusted');
   assert.ok(checks.every(({ ok }) => ok));
 
-  const withoutNonce = verify(folder, ['--release', 'release', '--at', now]);
+  const withoutNonce = await verify(folder, ['--release', 'release', '--at', now]);
   assert.equal(withoutNonce.status, 1);
   assert.match(withoutNonce.stdout, /FAILED nonce-known/);
-  const withoutRelease = verify(folder, ['--nonce', nonce.nonce, '--at', now]);
+  const withoutRelease = await verify(folder, ['--nonce', nonce.nonce, '--at', now]);
   assert.equal(withoutRelease.status, 1);
   assert.match(withoutRelease.stdout, /FAILED release-known/);
 
-  assert.equal(verify(folder, ['--at', 'yesterday']).status, 2);
-  assert.equal(verify(folder, ['--nonce', 'AAAA', '--at', now]).status, 2);
+  assert.equal((await verify(folder, ['--at', 'yesterday'])).status, 2);
+  assert.equal((await verify(folder, ['--nonce', 'AAAA', '--at', now])).status, 2);
   writeFileSync(folder.file('node.json'), '{}');
-  const broken = verify(folder, whole);
+  const broken = await verify(folder, whole);
   assert.equal(broken.status, 2);
   assert.match(broken.stderr, /node\.json: node record: node/);
 });

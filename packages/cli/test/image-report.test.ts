@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { encodeGpt, gptTypes } from '@osguard/formats/gpt';
 import type { ImageDiff, ImageReport } from '@osguard/image';
@@ -9,6 +7,8 @@ import { scratch } from '@osguard/testkit';
 import { renderDifference } from '../src/render/difference.ts';
 import { renderInspection } from '../src/render/inspection.ts';
 import { paintFor } from '../src/render/paint.ts';
+import { osguard } from './osguard.ts';
+import type { Ran } from './osguard.ts';
 
 const stream = { write: () => true };
 const io = { stdout: stream, stderr: stream, env: { LANG: 'C.UTF-8' }, signal: new AbortController().signal };
@@ -159,7 +159,7 @@ not as it should be, or not readable:
   );
 });
 
-test('image diff: the exit status of diff(1)', () => {
+test('image diff: the exit status of diff(1)', async () => {
   using dir = scratch('cli');
   const write = (name: string, label: string): void => {
     const sectors = 8192;
@@ -186,23 +186,12 @@ test('image diff: the exit status of diff(1)', () => {
   write('a', 'var');
   write('b', 'data');
   writeFileSync(dir.file('text'), 'no image');
-  const main = join(import.meta.dirname, '../src/main.ts');
-  const run = (...names: string[]): { readonly status: number | null; readonly stdout: string } =>
-    spawnSync(
-      process.execPath,
-      [
-        '--disable-warning=ExperimentalWarning',
-        main,
-        'image',
-        'diff',
-        ...names.map((name) => dir.file(name)),
-      ],
-      { encoding: 'utf8' },
-    );
-  const same = run('a', 'a');
+  const run = async (...names: readonly string[]): Promise<Ran> =>
+    osguard(['image', 'diff', ...names.map((name) => dir.file(name))]);
+  const same = await run('a', 'a');
   assert.deepEqual([same.status, same.stdout], [0, 'no difference\n']);
-  const changed = run('a', 'b');
+  const changed = await run('a', 'b');
   assert.equal(changed.status, 1);
   assert.match(changed.stdout, /partition 1: label var (?:->|→) data/);
-  assert.equal(run('a', 'text').status, 2);
+  assert.equal((await run('a', 'text')).status, 2);
 });

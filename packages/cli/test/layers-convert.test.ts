@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,14 +9,15 @@ import { gzipSync } from 'node:zlib';
 import { sourceOf } from '@osguard/formats/bytes';
 import { writeTar } from '@osguard/formats/tar';
 import { scratch } from '@osguard/testkit';
+import { main, osguard } from './osguard.ts';
+import type { Ran } from './osguard.ts';
 
-const main = join(import.meta.dirname, '../src/main.ts');
 const compiled = join(tmpdir(), 'osguard-test-compiled');
 const env = { PATH: process.env['PATH'], HOME: process.env['HOME'], NODE_COMPILE_CACHE: compiled };
 const node = ['--disable-warning=ExperimentalWarning', main, 'layers', 'convert'];
 
-function convert(...args: readonly string[]): { status: number | null; stdout: string; stderr: string } {
-  return spawnSync(process.execPath, [...node, ...args], { env, encoding: 'utf8' });
+async function convert(...args: readonly string[]): Promise<Ran> {
+  return osguard(['layers', 'convert', ...args]);
 }
 
 const xattrs = new Map([['security.selinux', Buffer.from('label')]]);
@@ -33,11 +34,11 @@ interface Converted {
   readonly transport: { readonly size: number };
 }
 
-test('a layer becomes an image; its result can be verified with what the command says', () => {
+test('a layer becomes an image; its result can be verified with what the command says', async () => {
   using dir = scratch('cli');
   writeFileSync(dir.file('layer.tar.gz'), gzipSync(tar));
   const blob = dir.file('blob');
-  const { status, stdout, stderr } = convert(dir.file('layer.tar.gz'), '--transport', blob, '--json');
+  const { status, stdout, stderr } = await convert(dir.file('layer.tar.gz'), '--transport', blob, '--json');
   assert.equal(status, 0, stderr);
   assert.match(stderr, /security\.selinux of 1 file is not kept/);
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- checked below
@@ -46,22 +47,22 @@ test('a layer becomes an image; its result can be verified with what the command
   assert.match(said.rootHash, /^[0-9a-f]{64}$/);
   assert.equal(statSync(said.image).size, said.size);
   assert.equal(statSync(blob).size, said.transport.size);
-  const again = convert(dir.file('layer.tar.gz'), '-o', dir.file('same'), '--diff-id', said.diffId);
+  const again = await convert(dir.file('layer.tar.gz'), '-o', dir.file('same'), '--diff-id', said.diffId);
   assert.equal(again.status, 0, again.stderr);
   assert.ok(again.stdout.includes(said.rootHash));
 });
 
-test('another layer, a broken one, a wrong digest: each its exit status, and nothing left behind', () => {
+test('another layer, a broken one, a wrong digest: each its exit status, and nothing left behind', async () => {
   using dir = scratch('cli');
   writeFileSync(dir.file('layer'), tar);
   writeFileSync(dir.file('broken'), tar.subarray(0, 700));
-  const other = convert(dir.file('layer'), '--diff-id', `sha256:${'0'.repeat(64)}`);
+  const other = await convert(dir.file('layer'), '--diff-id', `sha256:${'0'.repeat(64)}`);
   assert.equal(other.status, 1);
   assert.match(other.stderr, /expected sha256:000/);
-  assert.match(convert(dir.file('layer'), '--diff-id', 'sha256:1').stderr, /64 hexadecimal digits/);
-  const large = convert(dir.file('layer'), '--max-size', '512');
+  assert.match((await convert(dir.file('layer'), '--diff-id', 'sha256:1')).stderr, /64 hexadecimal digits/);
+  const large = await convert(dir.file('layer'), '--max-size', '512');
   assert.deepEqual([large.status, /larger than 512 bytes/.test(large.stderr)], [2, true]);
-  const broken = convert(dir.file('broken'));
+  const broken = await convert(dir.file('broken'));
   assert.deepEqual([broken.status, broken.stdout, /at byte 700/.test(broken.stderr)], [2, '', true]);
   assert.deepEqual(readdirSync(dir.path).sort(), ['broken', 'layer']);
 });
