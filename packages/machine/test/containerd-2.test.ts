@@ -221,6 +221,7 @@ function loopVolumes(mounts: string): Volumes {
       if ((await mountedFolders()).has(folder)) execFileSync('umount', [folder]);
       if (existsSync(folder)) rmdirSync(folder);
     },
+    damaged: async () => Promise.resolve(new Set<string>()),
     async opened() {
       return Promise.resolve(existsSync(mounts) ? readdirSync(mounts).map(Number) : []);
     },
