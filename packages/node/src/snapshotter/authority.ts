@@ -21,6 +21,8 @@ export interface CertificateAuthorityOptions {
   readonly revocations: Revocations;
 }
 
+const mostKnown = 4096;
+
 /**
  * Judges by the certificate a signature names, with the key of that certificate. The name alone would not do: the kernel
  * also follows certificates inside the message, so whoever holds another key it trusts, a revoked one for instance, could
@@ -28,13 +30,15 @@ export interface CertificateAuthorityOptions {
  */
 export class CertificateLayerAuthority implements LayerAuthority {
   readonly #options: CertificateAuthorityOptions;
+  /** Signatures found good, by root hash: each start of a container asks about all its layers. */
+  readonly #good = new Map<string, { readonly signature: Uint8Array; readonly signer: Certificate }>();
 
   constructor(options: CertificateAuthorityOptions) {
     this.#options = options;
   }
 
   assertAccepted(rootHash: string, signature: Uint8Array | undefined): void {
-    const { signers, revocations } = this.#options;
+    const { revocations } = this.#options;
     revocations.refresh();
     const revoked = revocations.rootHash(rootHash);
     if (revoked !== undefined) {
@@ -44,19 +48,29 @@ export class CertificateLayerAuthority implements LayerAuthority {
       );
     }
     if (signature === undefined) return;
-    const signer = signerOf(signature, signers);
-    if (!isGood(signature, rootHash, signer)) {
-      throw new SnapshotterError(
-        'layer-refused',
-        `the signature of ${rootHash} does not verify with the key of ${signer.subjectText}, whom it names`,
-      );
-    }
+    const signer = this.#signerOf(rootHash, signature);
     const why = revocations.signer(signer.fingerprint);
     if (why === undefined) return;
     throw new SnapshotterError(
       'layer-revoked',
       `${signer.subjectText}, who signed ${rootHash}, was revoked: ${why}`,
     );
+  }
+
+  /** @throws SnapshotterError `layer-refused` */
+  #signerOf(rootHash: string, signature: Uint8Array): Certificate {
+    const known = this.#good.get(rootHash);
+    if (known !== undefined && Buffer.compare(known.signature, signature) === 0) return known.signer;
+    const signer = signerOf(signature, this.#options.signers);
+    if (!isGood(signature, rootHash, signer)) {
+      throw new SnapshotterError(
+        'layer-refused',
+        `the signature of ${rootHash} does not verify with the key of ${signer.subjectText}, whom it names`,
+      );
+    }
+    if (this.#good.size >= mostKnown) this.#good.clear();
+    this.#good.set(rootHash, { signature: Uint8Array.from(signature), signer });
+    return signer;
   }
 }
 

@@ -1,6 +1,6 @@
-/** What a folder takes on its disk. */
+/** What a folder takes on its disk. A container may have made millions of files: nothing is kept of what was counted. */
 
-import { lstat, readdir } from 'node:fs/promises';
+import { lstat, opendir } from 'node:fs/promises';
 import { join } from 'node:path';
 
 export interface FolderUsage {
@@ -9,22 +9,24 @@ export interface FolderUsage {
   readonly inodes: number;
 }
 
-/** Hard links count once. What disappears meanwhile counts as nothing. */
+/** Each of a file's names counts its share. What disappears meanwhile, or lies too deep for a path, counts as nothing. */
 export async function folderUsage(folder: string): Promise<FolderUsage> {
-  const seen = new Set<number>();
-  let size = 0;
-  const waiting = [folder];
-  for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
-    try {
-      const entry = await lstat(path);
-      if (!seen.has(entry.ino)) {
-        seen.add(entry.ino);
-        size += entry.blocks * 512;
-      }
-      if (entry.isDirectory()) for (const name of await readdir(path)) waiting.push(join(path, name));
-    } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
-    }
-  }
-  return { size, inodes: seen.size };
+  const total = { size: 0, inodes: 0 };
+  await add(folder, total);
+  return { size: Math.round(total.size), inodes: Math.round(total.inodes) };
 }
+
+async function add(path: string, total: { size: number; inodes: number }): Promise<void> {
+  try {
+    const entry = await lstat(path);
+    const names = entry.isDirectory() ? 1 : entry.nlink;
+    total.size += (entry.blocks * 512) / names;
+    total.inodes += 1 / names;
+    if (!entry.isDirectory()) return;
+    for await (const { name } of await opendir(path)) await add(join(path, name), total);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && passedOver.has(String(error.code)))) throw error;
+  }
+}
+
+const passedOver: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ENAMETOOLONG']);

@@ -3,7 +3,7 @@
  * such a layer; a container's own snapshot is a writable folder above them, from which nothing executes.
  */
 
-import { chmod, mkdir, readdir, rm } from 'node:fs/promises';
+import { chmod, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { chainId, chainIdOf } from './chain-id.ts';
 import { SnapshotterError } from './error.ts';
@@ -14,6 +14,7 @@ import type { Metadata } from './metadata.ts';
 import type { Kind, Layer, Snapshot } from './model.ts';
 import { kinds } from './model.ts';
 import { mustBeFolders, ownFolder } from './own-files.ts';
+import { removeTree } from './remove-tree.ts';
 
 /** containerd.types.Mount without what a snapshotter never fills in. */
 export interface SnapshotMount {
@@ -151,7 +152,7 @@ export class Snapshots {
     const snapshot = metadata.create({ key, parent, kind, labels, now: now() });
     try {
       const folder = this.#folderOf(snapshot);
-      await rm(folder, { recursive: true, force: true });
+      await removeTree(folder);
       await mkdir(folder, { mode: 0o711 });
       await mkdir(join(folder, 'fs'));
       // The root folder of the container: whoever it runs as has to get through, whatever the umask here.
@@ -160,7 +161,7 @@ export class Snapshots {
       return await this.#mountsOf(snapshot);
     } catch (error) {
       metadata.remove(key);
-      await rm(this.#folderOf(snapshot), { recursive: true, force: true });
+      await removeTree(this.#folderOf(snapshot));
       throw error;
     }
   }
@@ -212,7 +213,7 @@ export class Snapshots {
   /** The snapshot is gone already: what cannot be deleted now, the next start deletes. */
   async #removeFolder(folder: string): Promise<void> {
     try {
-      await rm(folder, { recursive: true, force: true });
+      await removeTree(folder);
     } catch (error) {
       this.#options.log(`${folder} stays: ${error instanceof Error ? error.message : String(error)}`);
     }
