@@ -1,7 +1,7 @@
 /** A verifier started, operated and stopped by its commands. */
 
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,8 +10,9 @@ import { DatabaseSync } from 'node:sqlite';
 import { after, before, test } from 'node:test';
 import { initKeys } from '@osguard/keys';
 import { scratch } from '@osguard/testkit';
+import { main, osguard as runCommand } from './osguard.ts';
+import type { Ran } from './osguard.ts';
 
-const main = join(import.meta.dirname, '../src/main.ts');
 const dir = scratch('cli-attest');
 const env = {
   PATH: process.env['PATH'],
@@ -23,18 +24,9 @@ const node = 'ab'.repeat(32);
 let server: ChildProcess | undefined;
 let log = '';
 
-interface Ran {
-  readonly status: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function osguard(...words: readonly string[]): Ran {
-  const done = spawnSync(process.execPath, [main, ...words], { env, cwd: dir.path, encoding: 'utf8' });
-  return { status: done.status, stdout: done.stdout, stderr: done.stderr };
-}
-
-const attest = (...words: readonly string[]): Ran => osguard('attest', ...words, '--dir', state);
+const osguard = async (...words: readonly string[]): Promise<Ran> => runCommand(words, { cwd: dir.path });
+const attest = async (...words: readonly string[]): Promise<Ran> =>
+  osguard('attest', ...words, '--dir', state);
 
 async function startServer(): Promise<void> {
   const words = ['attest', 'serve', '--dir', state, '--keys', dir.file('keys'), '--listen', '127.0.0.1:0'];
@@ -73,41 +65,42 @@ after(async () => {
   dir[Symbol.dispose]();
 });
 
-test('operators’ commands on the same machine need nothing but the state folder', () => {
+test('operators’ commands on the same machine need nothing but the state folder', async () => {
   for (const file of ['operator.token', 'secrets.key', 'token.key', 'nodes.pem', 'verifier.db']) {
     assert.equal(statSync(join(state, file)).mode & 0o777, 0o600, file);
   }
-  const nodes = attest('nodes', '--json');
+  const nodes = await attest('nodes', '--json');
   assert.deepEqual([nodes.status, JSON.parse(nodes.stdout)], [0, { nodes: [] }], nodes.stderr);
-  assert.match(attest('secrets', 'list').stdout, /^join +7 B/m);
-  assert.match(attest('releases', 'list').stdout, /no node can be trusted/);
-  assert.equal(attest('approve', node).status, 0);
-  const unknown = attest('node', 'worker');
+  assert.match((await attest('secrets', 'list')).stdout, /^join +7 B/m);
+  assert.match((await attest('releases', 'list')).stdout, /no node can be trusted/);
+  assert.equal((await attest('approve', node)).status, 0);
+  const unknown = await attest('node', 'worker');
   assert.deepEqual([unknown.status, unknown.stdout], [2, '']);
   assert.match(unknown.stderr, /no node is called worker/);
-  assert.equal(attest('suspend', node).status, 2);
-  const missing = attest('releases', 'add', dir.path);
+  assert.equal((await attest('suspend', node)).status, 2);
+  const missing = await attest('releases', 'add', dir.path);
   assert.match(missing.stderr, /no release\.json/);
 });
 
-test('a token of a lower role may less, and says so', () => {
-  const made = attest('token', 'create', '--name', 'ci', '--role', 'viewer', '--expires', '1d');
+test('a token of a lower role may less, and says so', async () => {
+  const made = await attest('token', 'create', '--name', 'ci', '--role', 'viewer', '--expires', '1d');
   assert.match(made.stdout, /^osgv_[\w-]{43}\n$/);
   writeFileSync(dir.file('token'), made.stdout);
-  const as = (...words: readonly string[]): Ran => attest(...words, '--token-file', dir.file('token'));
-  assert.equal(as('nodes').status, 0);
-  const refused = as('approve', node);
+  const as = async (...words: readonly string[]): Promise<Ran> =>
+    attest(...words, '--token-file', dir.file('token'));
+  assert.equal((await as('nodes')).status, 0);
+  const refused = await as('approve', node);
   assert.equal(refused.status, 2);
   assert.match(refused.stderr, /needs the role operator; the token has viewer/);
-  const local = attest('token', 'create', '--name', 'lost', '--role', 'admin', '--local');
+  const local = await attest('token', 'create', '--name', 'lost', '--role', 'admin', '--local');
   writeFileSync(dir.file('token'), local.stdout);
-  assert.equal(as('token', 'list').status, 0);
-  const [, id = ''] = /^([0-9a-f]{12}) +ci /m.exec(attest('token', 'list').stdout) ?? [];
-  assert.equal(attest('token', 'rm', id).status, 0);
+  assert.equal((await as('token', 'list')).status, 0);
+  const [, id = ''] = /^([0-9a-f]{12}) +ci /m.exec((await attest('token', 'list')).stdout) ?? [];
+  assert.equal((await attest('token', 'rm', id)).status, 0);
 });
 
 test('the audit answers yes, remembers where it was, and no to a changed database', async () => {
-  const first = attest('audit', '--json');
+  const first = await attest('audit', '--json');
   assert.equal(first.status, 0, first.stderr);
   const { ok, head, kinds } = JSON.parse(first.stdout) as {
     ok: boolean;
@@ -116,13 +109,13 @@ test('the audit answers yes, remembers where it was, and no to a changed databas
   };
   assert.ok(ok);
   assert.equal(kinds['node.approved'], 1);
-  assert.equal(attest('audit', '--known', `${head.seq}:${head.hash}`).status, 0);
-  assert.equal(attest('audit', '--known', `${head.seq}:${'0'.repeat(64)}`).status, 1);
-  assert.equal(attest('audit', '--known', 'nonsense').status, 2);
+  assert.equal((await attest('audit', '--known', `${head.seq}:${head.hash}`)).status, 0);
+  assert.equal((await attest('audit', '--known', `${head.seq}:${'0'.repeat(64)}`)).status, 1);
+  assert.equal((await attest('audit', '--known', 'nonsense')).status, 2);
   await stopServer('SIGTERM');
   assert.match(log, /"event":"stopped"/);
   assert.ok(!log.includes('hunter2') && !log.includes('osgv_'));
-  const unreachable = attest('nodes');
+  const unreachable = await attest('nodes');
   assert.equal(unreachable.status, 3);
   assert.match(unreachable.stderr, /osguard attest serve/);
   const database = new DatabaseSync(join(state, 'verifier.db'));
@@ -131,24 +124,24 @@ test('the audit answers yes, remembers where it was, and no to a changed databas
     `UPDATE decisions SET body = replace(body, '${node}', '${'cd'.repeat(32)}') WHERE body LIKE '%approved%'`,
   );
   database.close();
-  const offline = attest('audit', '--database', join(state, 'verifier.db'));
+  const offline = await attest('audit', '--database', join(state, 'verifier.db'));
   assert.equal(offline.status, 1);
   assert.match(offline.stdout, /a decision was changed/);
 });
 
-test('what is wrong before it starts is said at once', () => {
-  const bad = (...words: readonly string[]): Ran =>
+test('what is wrong before it starts is said at once', async () => {
+  const bad = async (...words: readonly string[]): Promise<Ran> =>
     osguard('attest', 'serve', '--keys', dir.file('keys'), ...words);
-  assert.match(bad('--listen', 'nowhere').stderr, /expected ADDRESS:PORT/);
-  const secret = bad('--secret', 'hunter2');
+  assert.match((await bad('--listen', 'nowhere')).stderr, /expected ADDRESS:PORT/);
+  const secret = await bad('--secret', 'hunter2');
   assert.match(secret.stderr, /expected NAME=FILE/);
   assert.ok(!secret.stderr.includes('hunter2'));
-  assert.equal(bad('--ek-root', dir.file('secret'), '--listen', '127.0.0.1:0').status, 2);
-  const old = osguard('attest', 'serve', '--keys', dir.file('nothing'));
+  assert.equal((await bad('--ek-root', dir.file('secret'), '--listen', '127.0.0.1:0')).status, 2);
+  const old = await osguard('attest', 'serve', '--keys', dir.file('nothing'));
   assert.equal(old.status, 2);
   assert.match(old.stderr, /keys init/);
   assert.match(
-    osguard('attest', 'nodes', '--dir', dir.file('elsewhere')).stderr,
+    (await osguard('attest', 'nodes', '--dir', dir.file('elsewhere'))).stderr,
     /name its folder with --dir/,
   );
 });
