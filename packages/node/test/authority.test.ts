@@ -52,6 +52,12 @@ void test('only a certificate for layers counts, and only what was not revoked',
   const accepts = (signature: Uint8Array | undefined): void => authority.assertAccepted(rootHash, signature);
 
   accepts(good);
+  // That it was good says nothing of one that differs, and nothing of another root hash.
+  const changed = Uint8Array.from(good);
+  changed[changed.length - 1] = (changed.at(-1) ?? 0) ^ 1;
+  assert.throws(() => accepts(changed), /does not verify/);
+  assert.throws(() => authority.assertAccepted('cd'.repeat(32), good), /does not verify/);
+  accepts(good);
   // The kernel would take this one: the signer of /usr is in its keyring.
   assert.throws(() => accepts(ofUsr), /may not sign layers/);
   assert.throws(() => accepts(ofStranger), /may not sign layers/);
