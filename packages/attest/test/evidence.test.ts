@@ -100,6 +100,28 @@ test('every member has its kind, its size and its form', () => {
   assert.equal(refusal(JSON.stringify({ ...document, pcrs })), 'accepted');
 });
 
+test('the firmware log is read as JSON would read it, however it is written', () => {
+  const log = Buffer.from(evidence.firmwareLog).toString('base64');
+  const member = `"firmwareLog":"${log}"`;
+  const read = (changed: string): string => {
+    const document = text.replace(member, () => changed);
+    assert.doesNotThrow(() => JSON.parse(document));
+    return Buffer.from(parseEvidence(Buffer.from(document)).firmwareLog).toString('base64');
+  };
+  assert.equal(read(member), log);
+  assert.equal(read(`"firmwareLog" : "${log}"`), log);
+  assert.equal(read(`"firmwareLog":"\\u00${log.charCodeAt(0).toString(16)}${log.slice(1)}"`), log);
+  assert.equal(read(`"firmwareLog":"AAAA",${member}`), log);
+  assert.equal(read(`${member},"firmwareLog":"AAAA"`), 'AAAA');
+  assert.equal(read(`${member},"firmwareLog" :"AAAA"`), 'AAAA');
+  assert.throws(() => read(`${member},"firmwareLog":""`), /firmwareLog is no base64/);
+  assert.throws(() => read(`"firmwareLog":"","x\\"firmwareLog":"${log}"`), /a member nobody knows/);
+  assert.throws(() => read('"firmwareLog":7'), /firmwareLog is no text/);
+  assert.match(refusal(text.replace(member, '"firmwareLog":"AAAA')), /is no JSON/);
+  const nested = text.replace(member, '"firmwareLog" :""').replace('"agent":{', `"agent":{${member},`);
+  assert.match(refusal(nested), /agent has a member nobody knows/);
+});
+
 test('stray bits in base64 are refused', () => {
   // 32 bytes end in one character of padding: its predecessor has two bits that mean nothing.
   const nonce = Buffer.from(evidence.nonce).toString('base64');

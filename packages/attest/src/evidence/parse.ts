@@ -45,9 +45,12 @@ export function parseEvidence(bytes: Uint8Array): Evidence {
   if (bytes.length > limits.evidenceBody) {
     throw refuse('', `${bytes.length} bytes, ${limits.evidenceBody} are accepted`);
   }
-  const document = objectOf(parseJson(bytes), '', members.document);
+  const cut = cutLog(bytes);
+  const document = objectOf(parseJson(cut?.rest ?? bytes), '', members.document);
   if (document['schema'] !== evidenceSchemaName) throw refuse('schema', `is not ${evidenceSchemaName}`);
   const { pcrs, commandLine, agent } = document;
+  const { firmwareLog: written } = document;
+  const firmwareLog = cut !== undefined && written === '' ? cut.log : written;
   const nonce = bytesOf(document['nonce'], 'nonce', limits.nonce);
   if (nonce.length !== limits.nonce) throw refuse('nonce', `has ${nonce.length} bytes, not ${limits.nonce}`);
   return {
@@ -56,7 +59,7 @@ export function parseEvidence(bytes: Uint8Array): Evidence {
     quote: bytesOf(document['quote'], 'quote', limits.quote),
     signature: bytesOf(document['signature'], 'signature', limits.signature),
     pcrs: pcrValuesOf(objectOf(pcrs, 'pcrs', members.pcrs)['sha256'], 'pcrs.sha256'),
-    firmwareLog: bytesOf(document['firmwareLog'], 'firmwareLog', limits.firmwareLog),
+    firmwareLog: bytesOf(firmwareLog, 'firmwareLog', limits.firmwareLog),
     userspaceLog: textOf(document['userspaceLog'], 'userspaceLog', limits.userspaceLog),
     tlsKey: bytesOf(document['tlsKey'], 'tlsKey', limits.tlsKey),
     ...(commandLine !== undefined && {
@@ -71,6 +74,25 @@ export function parseEvidence(bytes: Uint8Array): Evidence {
 interface Form {
   readonly shape: RegExp;
   readonly otherwise: string;
+}
+
+const logOpening = Buffer.from('"firmwareLog":"');
+const quote = 0x22;
+
+/**
+ * The firmware log is nine tenths of a document, and reading it as JSON takes half of the time: it is cut out of its
+ * quotes before the rest is parsed, unless it is there twice or written with escapes or spaces. Cut out anywhere else than
+ * from the member of that name it leaves a member nobody knows.
+ */
+function cutLog(bytes: Uint8Array): { readonly rest: Uint8Array; readonly log: string } | undefined {
+  const whole = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  const opening = whole.indexOf(logOpening);
+  const start = opening + logOpening.length;
+  const end = whole.indexOf(quote, start);
+  if (opening === -1 || end === -1 || whole.includes(logOpening, end)) return undefined;
+  const log = whole.toString('latin1', start, end);
+  if (log.includes('\\')) return undefined;
+  return { rest: Buffer.concat([whole.subarray(0, start), whole.subarray(end)]), log };
 }
 
 /** An object of JSON. @param known the names it may have; any, when left out */
