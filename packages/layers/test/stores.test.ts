@@ -1,6 +1,9 @@
 /** One contract for every store that can be written to. */
 
-import { suite } from 'node:test';
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { suite, test } from 'node:test';
 import { openLayout, openRegistry } from '@osguard/layers';
 import {
   canRunDockerRegistry,
@@ -36,6 +39,16 @@ suite('OCI layout', () =>
     });
   }),
 );
+
+test('a pipe in a layout is not waited for', { timeout: 10_000 }, async () => {
+  using dir = scratch('store');
+  mkdirSync(dir.file('layout'));
+  execFileSync('mkfifo', [dir.file('layout/index.json')]);
+  await assert.rejects(
+    openLayout(dir.file('layout')).manifest('latest'),
+    /has no index\.json|no image named/,
+  );
+});
 
 suite('registry with referrers', () => storeContract(async () => inFake(true)));
 

@@ -21,7 +21,9 @@ export interface ImageFiles {
 export function folderFiles(path: string): ImageFiles {
   const size = async (name: string): Promise<number | undefined> => {
     try {
-      return (await stat(join(path, name))).size;
+      const found = await stat(join(path, name));
+      // Opening a pipe would wait for somebody to write.
+      return found.isFile() ? found.size : undefined;
     } catch (error) {
       if (isMissing(error)) return undefined;
       throw error;
