@@ -16,7 +16,7 @@ import type { ImageStore } from './store.ts';
 /** Bytes. */
 const largestPage = 4 * 1024 * 1024;
 /** Of all pages together: what is listed after that is not seen. */
-const mostListed = 32 * 1024 * 1024;
+const mostListed = 16 * 1024 * 1024;
 /** Entries of a list that are looked at one by one. */
 const mostCompleted = 256;
 

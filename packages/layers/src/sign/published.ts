@@ -1,5 +1,6 @@
 /** Verity images somebody published: finding them by the layer they are of, and fetching one. */
 
+import { setImmediate } from 'node:timers/promises';
 import { FormatError } from '@osguard/formats/bytes';
 import type { Descriptor, Digest } from '@osguard/formats/oci';
 import type { RootHash } from '@osguard/formats/verity';
@@ -61,10 +62,9 @@ export async function* verityImages(
 ): AsyncGenerator<PublishedImage, void, undefined> {
   const listed = await store.referrers(layerDigest, { artifactType: verityLayerMediaType, signal });
   const fitting = listed.filter(({ size }) => size <= largestArtifact);
-  const likely = new Set(isLikely === undefined ? [] : fitting.filter((entry) => isLikely(claimOf(entry))));
   const started = performance.now();
   let spent = 0;
-  for (const { digest } of [...likely, ...fitting.filter((entry) => !likely.has(entry))]) {
+  for await (const { digest } of likelyFirst(fitting, isLikely)) {
     if (spent > mostRead || performance.now() - started > longestSearch) {
       throw new LayerError(
         'registry',
@@ -76,6 +76,21 @@ export async function* verityImages(
     spent += read;
     if (image !== undefined) yield image;
   }
+}
+
+/** Each is judged when its turn comes: looking at a signature is work, and the first may do. */
+async function* likelyFirst(
+  entries: readonly Descriptor[],
+  isLikely: FindImagesOptions['isLikely'],
+): AsyncGenerator<Descriptor, void, undefined> {
+  const others: Descriptor[] = [];
+  for (const entry of entries) {
+    if (isLikely === undefined || isLikely(claimOf(entry))) yield entry;
+    else others.push(entry);
+    // Who else has work in this process gets on with it.
+    if (others.length % 64 === 63) await setImmediate();
+  }
+  yield* others;
 }
 
 async function readPublished(
