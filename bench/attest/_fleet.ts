@@ -29,6 +29,7 @@ export function diskFolder(): Disposable & { readonly path: string } {
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
 }
 
+/** With what `./osguard` gives its node. */
 export async function startVerifierProcess(
   bench: Bench,
   options: { readonly folder: string; readonly nodes: number },
@@ -36,6 +37,7 @@ export async function startVerifierProcess(
   const { folder, nodes } = options;
   const child = fork(join(import.meta.dirname, '_verifier-run.ts'), [folder, String(nodes)], {
     execPath: bench.node,
+    execArgv: ['--max-semi-space-size=8'],
     env: { ...process.env, ...bench.nodeEnv },
   });
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));

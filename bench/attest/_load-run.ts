@@ -43,7 +43,7 @@ async function machine(): Promise<void> {
     const { nonce }: { nonce?: string } = JSON.parse(first.body);
     if (nonce === undefined) throw new Error(first.body);
     const evidence = make(node, nonce);
-    size = evidence.length;
+    size = evidence.reduce((sum, { length }) => sum + length, 0);
     const handed = performance.now();
     const answer = await line.send('POST', '/v1/evidence', evidence);
     const done = performance.now();

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import type { TLSSocket } from 'node:tls';
+import { DerReader } from '@osguard/formats/der';
 import { encodePem, planCertificate } from '@osguard/formats/x509';
 import { toHex } from '@osguard/formats/bytes';
 import { evidenceQualifyingData } from '@osguard/attest/protocol';
@@ -27,7 +28,8 @@ export interface Response {
 
 /** One request at a time over one connection. */
 export interface Line {
-  send(method: string, path: string, body: string): Promise<Response>;
+  /** @param body in parts, so that what is always the same need not be put together again */
+  send(method: string, path: string, body: string | readonly (string | Buffer)[]): Promise<Response>;
   readonly closed: Promise<void>;
   close(): void;
 }
@@ -81,10 +83,14 @@ export async function openLine({ port, ca, plan, header = '' }: LineOptions): Pr
           return;
         }
         waiting = { resolve, reject };
-        const length = Buffer.byteLength(body);
+        const parts = typeof body === 'string' ? [body] : body;
+        const length = parts.reduce((sum, part) => sum + Buffer.byteLength(part), 0);
+        socket.cork();
         socket.write(
-          `${method} ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\n${header}content-length: ${length}\r\n\r\n${body}`,
+          `${method} ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\n${header}content-length: ${length}\r\n\r\n`,
         );
+        for (const part of parts) socket.write(part);
+        socket.uncork();
       });
     },
     close: () => socket.destroy(),
@@ -105,12 +111,25 @@ function selfSigned({ tlsKey, channelKey }: Plan): string {
   return encodePem('CERTIFICATE', plan.finish(sign('sha256', plan.toSign, tlsKey)));
 }
 
+/** As a TPM gives them, from DER; asking Node for the other form takes twice as long. */
+function ecdsaNumbers(der: Uint8Array): readonly [Uint8Array, Uint8Array] {
+  const numbers = new DerReader(der).sequence('signature');
+  const next = (): Uint8Array => {
+    const value = numbers.integer('number of the signature');
+    return value[0] === 0 ? value.subarray(1) : value;
+  };
+  return [next(), next()];
+}
+
 function text(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('base64');
 }
 
+/** In two parts. */
+export type EvidenceMaker = (node: string, nonce: string) => readonly [string, Buffer];
+
 /** Makes evidence for any machine and nonce; what does not depend on them is encoded once. */
-export function evidenceMaker(plan: Plan): (node: string, nonce: string) => string {
+export function evidenceMaker(plan: Plan): EvidenceMaker {
   const firmwareLog = paddedLog();
   const userspaceLog = readFileSync(join(fixtures, 'userspace.log'), 'utf8');
   const values = valuesOf(firmwareLog, userspaceLog);
@@ -118,13 +137,15 @@ export function evidenceMaker(plan: Plan): (node: string, nonce: string) => stri
   const qualifiedSigner = qualifiedName(handleName(tpmHandle.owner), plan.area);
   const pcrDigest = pcrSelectionDigest(selections, { sha256: values }, 'sha256');
   const started = Date.now();
-  const rest = JSON.stringify({
-    pcrs: { sha256: Object.fromEntries([...values].map(([pcr, value]) => [pcr, toHex(value)])) },
-    firmwareLog: Buffer.from(firmwareLog).toString('base64'),
-    userspaceLog,
-    tlsKey: Buffer.from(plan.channelKey).toString('base64'),
-    agent: { version: '0.1.0' },
-  }).slice(1);
+  const rest = Buffer.from(
+    JSON.stringify({
+      pcrs: { sha256: Object.fromEntries([...values].map(([pcr, value]) => [pcr, toHex(value)])) },
+      firmwareLog: text(firmwareLog),
+      userspaceLog,
+      tlsKey: text(plan.channelKey),
+      agent: { version: '0.1.0' },
+    }).slice(1),
+  );
   return (node, nonce) => {
     const raw = new Uint8Array(Buffer.from(nonce, 'base64'));
     const quote = encodeAttest({
@@ -136,9 +157,9 @@ export function evidenceMaker(plan: Plan): (node: string, nonce: string) => stri
       pcrSelections: selections,
       pcrDigest,
     });
-    const both = sign('sha256', quote, { key: plan.attestationKey, dsaEncoding: 'ieee-p1363' });
-    const [r, s] = [both.subarray(0, 32), both.subarray(32)];
+    const [r, s] = ecdsaNumbers(sign('sha256', quote, plan.attestationKey));
     const signature = encodeTpmSignature({ scheme: 'ecdsa', hash: 'sha256', r, s });
-    return `{"schema":"osguard/evidence/v1","node":"${node}","nonce":"${nonce}","quote":"${text(quote)}","signature":"${text(signature)}",${rest}`;
+    const head = `{"schema":"osguard/evidence/v1","node":"${node}","nonce":"${nonce}","quote":"${text(quote)}","signature":"${text(signature)}",`;
+    return [head, rest];
   };
 }

@@ -1,6 +1,7 @@
 /**
  * What verifier and load agree on before they meet: the keys of many machines that all booted the recorded host. The
- * machines share one attestation key and one TLS key, which changes nothing of what the verifier has to do.
+ * machines share one attestation key and one TLS key. Of fewer machines than the verifier remembers keys (4,096) that
+ * changes nothing of what it has to do.
  */
 
 import { createPrivateKey, createPublicKey, generateKeyPairSync, hash } from 'node:crypto';

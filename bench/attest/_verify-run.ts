@@ -8,7 +8,7 @@ import { isMainThread, parentPort, Worker, workerData } from 'node:worker_thread
 import { createTokenSigner, issueToken, verifyEvidence } from '@osguard/attest';
 import { makeFleet } from './_evidence.ts';
 
-/** Different machines, so that nothing about one of them can be remembered from the time before. */
+/** Different machines, as a fleet comes again every few minutes: their keys are remembered, the rest is done anew. */
 const machineCount = 256;
 
 interface Job {

@@ -9,14 +9,14 @@ import { defineFigure } from '../figure.ts';
 import type { Bench } from '../measure.ts';
 import { diskFolder, startVerifierProcess } from './_fleet.ts';
 import { evidenceMaker, openLine } from './_load.ts';
-import type { Line } from './_load.ts';
+import type { EvidenceMaker, Line } from './_load.ts';
 import { nodeId, readPlan } from './_plan.ts';
 
 const nodes = 16;
 
 interface Acknowledged {
   readonly nonce: string;
-  readonly evidence: string;
+  readonly evidence: ReturnType<EvidenceMaker>;
 }
 
 interface Faults {
@@ -59,7 +59,7 @@ async function killOften(bench: Bench): Promise<Measurement> {
 
 interface Proving {
   readonly node: string;
-  readonly make: (node: string, nonce: string) => string;
+  readonly make: EvidenceMaker;
   readonly acknowledged: Acknowledged[];
 }
 

@@ -11,7 +11,8 @@ import { diskFolder, loadVerifier, startVerifierProcess } from './_fleet.ts';
 import type { LoadReport } from './_load-run.ts';
 import { nodeId } from './_plan.ts';
 
-const lines = 32;
+/** So many that every commit is shared, and few enough that nobody waits long. */
+const lines = 64;
 
 async function takeLoad(bench: Bench): Promise<{ readonly report: LoadReport; readonly resident: number }> {
   using folder = diskFolder();
