@@ -22,8 +22,12 @@ export const attestWatch: Command = defineCommand({
   async run(values, context) {
     const { paths } = await import('@osguard/attest/protocol');
     let seen = 0;
+    // Nobody reads any more (`| head`): lines were all this is for.
+    const gone = new AbortController();
+    (context.json ? process.stderr : process.stdout).once('error', () => gone.abort());
+    const signal = AbortSignal.any([context.signal, gone.signal]);
     try {
-      await asking(values, context, async (client) => {
+      await asking(values, { io: context.io, signal }, async (client) => {
         for await (const line of client.lines(paths.events, { after: values.after })) {
           if (!line.startsWith('data: ')) continue;
           // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- shown only, whatever it is
@@ -38,7 +42,7 @@ export const attestWatch: Command = defineCommand({
         }
       });
     } catch (error) {
-      if (!context.signal.aborted) throw error;
+      if (!signal.aborted) throw error;
     }
     return { json: { seen }, text: () => '' };
   },

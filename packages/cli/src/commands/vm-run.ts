@@ -22,7 +22,10 @@ machine writes is thrown away.`,
     log: text('--console-log <file>', 'also append the console to this file'),
     persist: text('--persist <folder>', 'keep disk changes, firmware variables and TPM there'),
     network: flag('--network', 'give the machine a network behind address translation'),
-    noSecureBoot: flag('--no-secure-boot', 'enrol nothing: the firmware starts whatever it finds'),
+    noSecureBoot: flag(
+      '--no-secure-boot',
+      'enrol nothing: the firmware starts whatever it finds; a release stops itself then',
+    ),
   },
   args: { release: needed('<release>', 'release folder') },
   examples: [
@@ -75,6 +78,7 @@ const reasonWords: ReadonlyMap<string, string> = new Map([
   ['guest-reset', 'it asked for a reset'],
   ['guest-panic', 'its kernel panicked'],
   ['host-qmp-quit', 'it was switched off here'],
+  ['host-signal', 'it was switched off here'],
 ]);
 
 /** Connects console and terminal until the machine stops. */
@@ -93,10 +97,15 @@ async function attach(machine: Machine, { io, json }: CommandContext): Promise<M
     stdin.setRawMode(true);
   }
   stdin.on('data', onKeys);
+  // Nobody reads the console any more (`| head`): it was all this is for.
+  const reader = json ? process.stderr : process.stdout;
+  const onGone = (): void => void machine.stop();
+  reader.once('error', onGone);
   try {
     return await machine.exited;
   } finally {
     stdin.off('data', onKeys);
+    reader.off('error', onGone);
     if (stdin.isTTY) stdin.setRawMode(false);
     stdin.pause();
   }
