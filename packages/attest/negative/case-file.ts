@@ -46,7 +46,7 @@ export interface CaseContext {
     readonly used?: string;
   };
   readonly channelKey: string;
-  readonly policy: Omit<Policy, 'trust' | 'releases'> & {
+  readonly policy: Omit<Policy, 'trust' | 'releases' | 'verdict'> & {
     readonly trust: { readonly release: readonly string[] };
   };
   readonly releases: readonly {
@@ -103,7 +103,12 @@ function writeNonce({
   };
 }
 
-function writePolicy({ trust, releases: _releases, ...rest }: Policy): CaseContext['policy'] {
+function writePolicy({
+  trust,
+  releases: _releases,
+  verdict: _verdict,
+  ...rest
+}: Policy): CaseContext['policy'] {
   return { ...rest, trust: { release: trust.release.map(({ der }) => base64(der)) } };
 }
 
@@ -176,7 +181,9 @@ function readPolicy(policy: CaseContext['policy'], release: readonly Certificate
     endorsementKeys: new Set<string>(),
     revocation: { lists: [], required: false, grace: 0 },
   };
-  return { ...policy, trust: { ...endorsement, release }, releases: [] };
+  // How long a verdict counts is not judged here.
+  const verdict = { lifetime: policy.token.lifetime };
+  return { ...policy, verdict, trust: { ...endorsement, release }, releases: [] };
 }
 
 function base64(data: Uint8Array): string {

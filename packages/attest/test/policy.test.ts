@@ -26,6 +26,7 @@ minimumVersion: "1.0"
 quote: {maximumAge: 90s, clockSkew: 5s}
 firmware: {versions: [edk2-stable202502]}
 token: {lifetime: 1h}
+verdict: {lifetime: 2h}
 `;
 
 /** `code line:column` of every mistake. */
@@ -81,6 +82,7 @@ test('a policy and everything it names', async () => {
   });
   assert.equal(policy.rollbackProtection, true);
   assert.equal(policy.token.lifetime, 3_600_000);
+  assert.equal(policy.verdict.lifetime, 7_200_000);
   assert.deepEqual(
     releases.map(({ manifest, state, from, until }) => [manifest.version, state, from, until]),
     [

@@ -12,6 +12,8 @@ import {
   proveModel,
   startRig,
 } from './verifier-rig.ts';
+import type { Reply } from './verifier-rig.ts';
+import { privateKey } from '../negative/model/keys.ts';
 
 void test('a machine enrols, is trusted, gets its secret, and loses it when its release is revoked', async () => {
   await using rig = await startRig();
@@ -25,7 +27,10 @@ void test('a machine enrols, is trusted, gets its secret, and loses it when its 
   );
   const release = await rig.prepare();
   assert.deepEqual((await enrolModel(node)).json, { node: modelNode });
-  assert.equal((await admin.send('PUT', '/v1/secrets/join', Buffer.from('hunter2'))).status, 200);
+  assert.equal(
+    (await admin.send('PUT', '/v1/secrets/join?everyone=true', Buffer.from('hunter2'))).status,
+    200,
+  );
   assert.equal((await node.send('GET', '/v1/secrets/join')).json['reason'], 'not-trusted');
 
   const { status, json } = await proveModel(node);
@@ -69,7 +74,7 @@ void test('a trusted node gets a certificate for its TLS key that ends with the 
   using node = rig.client(modelTlsKey);
   await enrolModel(node);
   const set = async (kind: string, body?: Buffer): Promise<number> =>
-    (await admin.send('PUT', `/v1/secrets/node.pem?kind=${kind}`, body)).status;
+    (await admin.send('PUT', `/v1/secrets/node.pem?everyone=true&kind=${kind}`, body)).status;
   assert.equal(await set('certificate', Buffer.from('x')), 400);
   assert.equal(await set('bytes'), 400);
   assert.equal(await set('certificate'), 200);
@@ -88,4 +93,92 @@ void test('a trusted node gets a certificate for its TLS key that ends with the 
     new Uint8Array(modelTlsSpki),
   );
   assert.equal(leaf.validToDate.getTime(), Math.floor(Date.parse(String(json['expires'])) / 1000) * 1000);
+});
+
+void test('a secret is named to, and fetched by, nodes in its scope only; a scope has to be said', async () => {
+  await using rig = await startRig();
+  await rig.prepare();
+  using admin = await rig.operator();
+  using node = rig.client(modelTlsKey);
+  assert.equal((await enrolModel(node)).status, 200);
+  const set = async (name: string, scope: string): Promise<Reply> =>
+    admin.send('PUT', `/v1/secrets/${name}?${scope}`, Buffer.from('hunter2'));
+  assert.match(String((await set('join', '')).json['message']), /say which nodes/);
+  assert.equal((await set('join', 'everyone=true&label=db')).status, 400);
+  assert.equal((await set('join', 'everyone=false')).status, 400);
+  assert.equal((await set('join', `node=${modelNode.slice(1)}`)).status, 400);
+  const labels = Array.from({ length: 65 }, (_, index) => `label=l${index}`).join('&');
+  assert.equal((await set('join', labels)).status, 400);
+  for (const [name, scope] of [
+    ['all', 'everyone=true'],
+    ['db', 'label=db'],
+    ['mine', `node=${'ab'.repeat(32)}&node=${modelNode}`],
+    ['newer', `node=${modelNode}&release=host@1.2`],
+    ['others', `node=${'ab'.repeat(32)}`],
+    ['web', 'label=web&label=db&release=host@1.0&release=host@1.1'],
+  ] as const) {
+    assert.equal((await set(name, scope)).status, 200, name);
+  }
+  const names = async (): Promise<unknown> => (await proveModel(node)).json['secrets'];
+  const fetched = async (name: string): Promise<string> => {
+    const { status, bytes, json } = await node.send('GET', `/v1/secrets/${name}`);
+    return status === 200 ? bytes.toString() : String(json['reason']);
+  };
+  const release = String(
+    ((await admin.send('GET', '/v1/releases')).json['releases'] as { name: string }[])[0]?.name,
+  );
+  assert.equal(
+    (await set('web', `label=web&label=db&release=${release}@1.0&release=${release}@1.1`)).status,
+    200,
+  );
+  assert.equal((await set('newer', `node=${modelNode}&release=${release}@1.2`)).status, 200);
+  assert.deepEqual(await names(), ['all', 'mine']);
+  for (const name of ['db', 'newer', 'others', 'web']) assert.equal(await fetched(name), 'not-found');
+  assert.equal(await fetched('mine'), 'hunter2');
+  const path = `/v1/nodes/${modelNode}/labels`;
+  using operator = await rig.operator('operator');
+  assert.equal((await operator.send('PUT', path, { labels: ['db'] })).json['reason'], 'forbidden');
+  assert.equal((await admin.send('PUT', path, { labels: ['db', 'db'] })).status, 200);
+  assert.deepEqual(await names(), ['all', 'db', 'mine', 'web']);
+  assert.equal(await fetched('web'), 'hunter2');
+  await admin.send('PUT', path, { labels: [] });
+  assert.equal(await fetched('web'), 'not-found');
+});
+
+void test('the status of a token: active as long as the verifier trusts the node it names', async () => {
+  await using rig = await startRig();
+  const release = await rig.prepare();
+  using admin = await rig.operator();
+  using node = rig.client(modelTlsKey);
+  await enrolModel(node);
+  const token = String((await proveModel(node)).json['token']);
+  using anybody = rig.client();
+  const status = async (asked = token): Promise<Reply> =>
+    anybody.send('GET', `/v1/tokens/status?token=${encodeURIComponent(asked)}`);
+  const { json } = await status();
+  assert.equal(json['active'], true);
+  assert.equal(json['sub'], modelNode);
+  assert.equal((json['release'] as { id: string }).id, release);
+  assert.equal(Number(json['exp']) - Number(json['iat']), 360, 'six minutes unless a policy says otherwise');
+  const inactive = { active: false };
+  assert.deepEqual((await status(`${token.slice(0, -2)}AA`)).json, inactive);
+  assert.deepEqual((await status('nonsense')).json, inactive);
+  assert.equal((await status('')).status, 400);
+  const state = async (to: string): Promise<unknown> =>
+    (await admin.send('POST', `/v1/releases/${release}/state`, { state: to })).status;
+  assert.equal(await state('revoked'), 200);
+  assert.deepEqual((await status()).json, inactive, 'revoked, and at once');
+  await state('promoted');
+  assert.equal((await status()).json['active'], true);
+  await admin.send('POST', `/v1/nodes/${modelNode}/suspension`);
+  assert.deepEqual((await status()).json, inactive);
+  await admin.send('POST', `/v1/nodes/${modelNode}/resumption`);
+  // Its agent started anew: another TLS key proved what it booted, and the one of the token no longer counts.
+  using again = rig.client(privateKey('otherTls'));
+  const fresh = await proveModel(again, { tlsKey: 'otherTls' });
+  assert.equal(fresh.json['verdict'], 'trusted');
+  assert.deepEqual((await status()).json, inactive);
+  assert.equal((await status(String(fresh.json['token']))).json['active'], true);
+  rig.clock.now += 360_000;
+  assert.deepEqual((await status(String(fresh.json['token']))).json, inactive);
 });

@@ -21,6 +21,7 @@ void test('an approval that was not used yet can be taken back, with what it beg
       secretHash: 'hash',
       address: '::1',
       endorsement: 'allow-list',
+      ekCertificates: [],
       expires: 1000,
     };
     assert.equal(await store.enrolments.add(enrolment, { now: 10, total: 10, perAddress: 10 }), 'added');

@@ -41,6 +41,7 @@ function verdictOf(number: number, change: Partial<VerdictRecord> = {}): Verdict
     checks: [],
     clock: { clock: '18446744073709551615', resetCount: 1, restartCount: 2 },
     version: '1',
+    rules: 'rules-1',
     tlsKey: idOf(number + 1000),
     agent: '1',
     data: { verdict: 'trusted' },
@@ -330,6 +331,7 @@ export function storeContract(which: string, { fresh, again, skip = false }: Sto
   each('enrolments are bounded, and there is one try', async (store) => {
     const enrolment = (id: string, address: string, expires = now + minute) => ({
       ...newNode(1),
+      ekCertificates: [Uint8Array.of(3, 0xff)],
       id,
       node: idOf(1),
       secretHash: idOf(3),
@@ -385,7 +387,7 @@ export function storeContract(which: string, { fresh, again, skip = false }: Sto
     await store.releases.add(newRelease('r1'), 'test');
     await trusted(store, 1);
     const secret = { name: 'join', size: 3, set: now, by: 'op', sealed: Uint8Array.of(7, 8, 9) };
-    await store.secrets.set(secret);
+    await store.secrets.set({ ...secret, scope: 'everyone' });
     const request = { name: 'join', tlsKey: idOf(1001), now, address: '10.0.0.1' };
     const before = await store.decisions.head();
     const answer = await store.secrets.release(request);
@@ -411,7 +413,7 @@ export function storeContract(which: string, { fresh, again, skip = false }: Sto
       actor: 'op',
     });
     assert.deepEqual(await store.secrets.release(request), { outcome: 'not-trusted' });
-    await store.secrets.set({ ...secret, size: 1, sealed: Uint8Array.of(1) });
+    await store.secrets.set({ ...secret, size: 1, sealed: Uint8Array.of(1), scope: 'everyone' });
     assert.deepEqual(
       (await store.secrets.list()).map(({ size }) => size),
       [1],
@@ -419,6 +421,117 @@ export function storeContract(which: string, { fresh, again, skip = false }: Sto
     assert.equal(await store.secrets.remove('join', { at: now, actor: 'op' }), true);
     assert.equal(await store.secrets.remove('join', { at: now, actor: 'op' }), false);
   });
+
+  each('a secret goes to nodes in its scope', async (store) => {
+    await store.releases.add(newRelease('r1'), 'test');
+    await trusted(store, 1);
+    assert.equal(await store.nodes.setLabels(idOf(1), { at: now, actor: 'op', labels: ['web'] }), true);
+    assert.equal(await store.nodes.setLabels(idOf(9), { at: now, actor: 'op', labels: [] }), false);
+    const none = { nodes: [], labels: [], releases: [] };
+    const request = { name: 'join', tlsKey: idOf(1001), now, address: '10.0.0.1' };
+    for (const [scope, outcome] of [
+      [{ ...none, nodes: [idOf(1)] }, 'released'],
+      [{ ...none, nodes: [idOf(2)] }, 'out-of-scope'],
+      [{ ...none, nodes: [idOf(2)], labels: ['db', 'web'] }, 'released'],
+      [{ ...none, labels: ['db'] }, 'out-of-scope'],
+      [{ ...none, releases: ['host'] }, 'released'],
+      [{ ...none, releases: ['host@1'] }, 'released'],
+      [{ ...none, releases: ['r1'] }, 'released'],
+      [{ ...none, releases: ['host@2', 'other'] }, 'out-of-scope'],
+      [{ ...none, labels: ['web'], releases: ['host@2'] }, 'out-of-scope'],
+      [{ ...none, labels: ['db'], releases: ['host'] }, 'out-of-scope'],
+      ['everyone', 'released'],
+    ] as const) {
+      await store.secrets.set({ name: 'join', size: 1, set: now, by: 'op', sealed: Uint8Array.of(7), scope });
+      const before = (await store.decisions.head()).seq;
+      assert.equal((await store.secrets.release(request)).outcome, outcome, JSON.stringify(scope));
+      assert.equal((await store.decisions.head()).seq - before, outcome === 'released' ? 1 : 0);
+      assert.deepEqual((await store.secrets.list())[0]?.scope, scope);
+    }
+  });
+
+  each('a policy ends verdicts by their rules, by their release and by their age', async (store) => {
+    await store.releases.add(newRelease('r1'), 'test');
+    await store.releases.add(newRelease('r2'), 'test');
+    await trusted(store, 1, { rules: 'a' });
+    await trusted(store, 2, { rules: 'b' });
+    await trusted(store, 3, { rules: 'a', release: 'r2' });
+    const trust = async (): Promise<readonly unknown[]> =>
+      Promise.all([1, 2, 3].map(async (number) => trustOf(store, number)));
+    const change = {
+      rules: 'text of a',
+      endedRules: [],
+      endedReleases: [],
+      lifetime: 600_000,
+      at: now,
+      data: {},
+    };
+    assert.equal(await store.policy.load({ ...change, digest: 'a' }), 0);
+    assert.deepEqual(await trust(), ['trusted', 'trusted', 'trusted']);
+    const known = [...(await store.policy.rules())].sort((one, other) =>
+      String(one.digest) < String(other.digest) ? -1 : 1,
+    );
+    assert.deepEqual(known, [
+      { digest: 'a', rules: 'text of a' },
+      { digest: 'b', rules: null },
+    ]);
+    assert.equal(await store.policy.load({ ...change, digest: 'a', endedReleases: ['r2', 'r3'] }), 1);
+    assert.deepEqual(await trust(), ['trusted', 'trusted', 'expired']);
+    assert.equal(await store.policy.load({ ...change, digest: 'a', endedRules: ['b', null] }), 1);
+    assert.deepEqual(await trust(), ['trusted', 'expired', 'expired']);
+    await store.policy.load({ ...change, digest: 'a', lifetime: minute });
+    assert.equal(await trustOf(store, 1, now + minute - 1), 'trusted');
+    assert.equal(await trustOf(store, 1, now + minute), 'expired');
+    const last = (await store.decisions.list({ after: 0, limit: 100 })).at(-1);
+    const { kind, data } = JSON.parse(last?.body ?? '') as { kind: string; data: object };
+    assert.deepEqual({ kind, data }, { kind: 'policy.loaded', data: { rules: 'a', verdictsEnded: 0 } });
+    assert.equal(await store.policy.mark('x'), undefined);
+    await store.policy.setMark('x', '1');
+    await store.policy.setMark('x', '2');
+    assert.equal(await store.policy.mark('x'), '2');
+  });
+
+  each(
+    'a node nobody vouches for is out until somebody does; a suspended one stays suspended',
+    async (store) => {
+      await store.releases.add(newRelease('r1'), 'test');
+      const chain = [Uint8Array.of(1, 2, 3), Uint8Array.of(0xff)];
+      await trusted(store, 1);
+      assert.equal((await store.nodes.endorsement(idOf(1)))?.ekCertificates, undefined);
+      await store.nodes.enrol(newNode(1, { ekCertificates: chain }));
+      await store.nodes.enrol(newNode(2));
+      await store.enrolments.approve(idOf(2), { at: now, actor: 'op' });
+      const [first, second, ...more] = await store.nodes.endorsements({ after: '', limit: 10 });
+      assert.deepEqual(first, {
+        id: idOf(1),
+        state: 'enrolled',
+        enrolled: now,
+        ekCertificates: chain,
+        endorsement: 'test',
+        approved: false,
+      });
+      assert.equal(second?.approved, true);
+      assert.deepEqual(more, []);
+      assert.deepEqual(await store.nodes.endorsements({ after: idOf(2), limit: 10 }), []);
+      const act = { at: now, actor: 'policy' };
+      assert.equal(await store.nodes.setEndorsed(idOf(1), { ...act, problem: 'ek-certificate-path' }), true);
+      assert.equal(await store.nodes.setEndorsed(idOf(1), { ...act, problem: 'ek-certificate-path' }), false);
+      assert.equal(await trustOf(store, 1), 'suspended');
+      assert.equal((await store.nodes.find(idOf(1)))?.state, 'unendorsed');
+      await store.nonces.add({ ...nonce(1), nonce: nonceOf(7) }, from(4));
+      assert.equal(await store.evidence.record(verdictOf(1, { nonce: nonceOf(7) })), 'overtaken');
+      assert.equal(await store.nodes.setEndorsed(idOf(1), { ...act, problem: null }), true);
+      assert.equal(await trustOf(store, 1), 'trusted');
+      await store.nodes.setState(idOf(1), { ...act, state: 'suspended' });
+      assert.equal(await store.nodes.setEndorsed(idOf(1), { ...act, problem: 'ek-certificate-path' }), false);
+      assert.equal(await store.nodes.setEndorsed(idOf(1), { ...act, problem: null }), false);
+      assert.equal((await store.nodes.find(idOf(1)))?.state, 'suspended');
+      await store.nodes.setState(idOf(1), { ...act, state: 'enrolled' });
+      await store.nodes.setEndorsed(idOf(1), { ...act, problem: 'ek-certificate-path' });
+      await store.nodes.enrol(newNode(1, { ekCertificates: chain }));
+      assert.equal((await store.nodes.find(idOf(1)))?.state, 'enrolled', 'it was let in again');
+    },
+  );
 
   each('releases are added once and found whole', async (store) => {
     const revision = await store.releases.revision();

@@ -194,10 +194,11 @@ export async function beginModel(
   client: Client,
   name = 'worker-1',
   ak: TpmPublic = goodPlan().ak,
+  ekCertificates: readonly Uint8Array[] = [],
 ): Promise<Reply> {
   return client.send('POST', '/v1/enrolments', {
     ek: base64(encodePublicArea(endorsementKeyArea('endorsementKey'))),
-    ekCertificates: [],
+    ekCertificates: ekCertificates.map(base64),
     ak: base64(encodePublicArea(ak)),
     name,
   });
@@ -208,8 +209,9 @@ export async function enrolModel(
   client: Client,
   name = 'worker-1',
   ak: TpmPublic = goodPlan().ak,
+  ekCertificates: readonly Uint8Array[] = [],
 ): Promise<Reply> {
-  const begun = await beginModel(client, name, ak);
+  const begun = await beginModel(client, name, ak, ekCertificates);
   if (begun.status !== 201) return begun;
   const credential = {
     credential: new Uint8Array(Buffer.from(String(begun.json['credential']), 'base64')),

@@ -92,11 +92,12 @@ void test('a list by openssl is read as it was made, and is its authority’s on
   assert.equal(read.issuerText, authority.subjectText);
   assert.equal(new Date(read.thisUpdate).toISOString(), '2026-11-01T00:00:00.000Z');
   assert.equal(new Date(read.nextUpdate).toISOString(), '2026-12-01T00:00:00.000Z');
-  assert.deepEqual([...read.revoked].map(([serial, at]) => [serial, new Date(at).toISOString()]).sort(), [
-    // A DER integer is signed: a leading zero belongs to it.
-    ['00a0b1c2d3', '2026-02-03T04:05:07.000Z'],
-    ['1f', '2026-02-03T04:05:06.000Z'],
-  ]);
+  // A DER integer is signed: a leading zero belongs to it.
+  const expected = { '00a0b1c2d3': '2026-02-03T04:05:07Z', '1f': '2026-02-03T04:05:06Z' };
+  assert.deepEqual(
+    read.revoked,
+    new Map(Object.entries(expected).map(([serial, at]) => [serial, Date.parse(at)])),
+  );
   assert.equal(parseRevocationList(empty).revoked.size, 0);
   assert.throws(() => parseRevocationList(partial), /critical extension 2\.5\.29\.28/);
   assert.ok(isListOf(read, authority));

@@ -18,7 +18,8 @@ export interface Endpoint {
 export interface Asking<T> {
   readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
   readonly path: string;
-  readonly query?: Readonly<Record<string, string | number | undefined>>;
+  /** A list is a parameter that is there several times. */
+  readonly query?: Readonly<Record<string, string | number | readonly string[] | undefined>>;
   /** Bytes as they are, anything else as JSON. */
   readonly body?: unknown;
   readonly answer: z.ZodType<T>;
@@ -54,7 +55,8 @@ export function openOperatorClient(endpoint: Endpoint, options: ClientOptions = 
   }: Omit<Asking<unknown>, 'answer'>): Promise<IncomingMessage> => {
     const target = new URL(path, url);
     for (const [name, value] of Object.entries(query)) {
-      if (value !== undefined) target.searchParams.set(name, String(value));
+      const values = typeof value === 'object' ? value : value === undefined ? [] : [String(value)];
+      for (const each of values) target.searchParams.append(name, each);
     }
     const content =
       body === undefined || body instanceof Uint8Array ? body : Buffer.from(JSON.stringify(body));

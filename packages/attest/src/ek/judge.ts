@@ -36,6 +36,7 @@ type Problem = Omit<EnrolmentCheck, 'id' | 'ok'>;
 /** Subject alternative name: the EK profile makes it critical when the subject is empty, and it is read here. */
 const subjectAltName = '2.5.29.17';
 const extendedKeyUsage = '2.5.29.37';
+export const understoodExtensions: readonly string[] = [subjectAltName, extendedKeyUsage];
 /** RFC 4055: some manufacturers certify RSA keys under this identifier. */
 const rsaesOaep = '1.2.840.113549.1.1.7';
 const rsaEncryption = '1.2.840.113549.1.1.1';
@@ -177,7 +178,7 @@ function checkCertificate(
       anchors: endorsementRoots,
       others: [...others, ...endorsementIntermediates],
       now: context.now,
-      understood: [subjectAltName, extendedKeyUsage],
+      understood: understoodExtensions,
     });
     if (verdict.ok) return verdict.path;
     return new Refusal({ message: pathMessages[verdict.problem], found: verdict.detail });

@@ -55,16 +55,16 @@ function faultInPcr(rule: FirmwareRule, { pcr, events, bank }: PcrEvents): Fault
     case 'separators':
       return separatorFault(events, pcr);
     case 'event-types': {
-      const allowed = new Set<string>(rule.types);
+      const allowed: readonly string[] = rule.types;
       return at(
-        events.find(({ typeName }) => !allowed.has(typeName)),
+        events.find(({ typeName }) => !allowed.includes(typeName)),
         'is of a type that has no place there',
       );
     }
     case 'no-event-types': {
-      const refused = new Set<string>(rule.types);
+      const refused: readonly string[] = rule.types;
       return at(
-        events.find(({ typeName }) => refused.has(typeName)),
+        events.find(({ typeName }) => refused.includes(typeName)),
         'is of a type that has no place there',
       );
     }

@@ -98,7 +98,7 @@ interface Certificates {
 
 /** The policy with certificates in the place of paths. */
 export function settle(written: WrittenPolicy, certificates: Certificates): Policy {
-  const { name, trust, releases, minimumVersion, rollbackProtection, quote, firmware, token } = written;
+  const { name, trust, releases, minimumVersion, rollbackProtection, quote, firmware } = written;
   return {
     name,
     trust: {
@@ -113,7 +113,8 @@ export function settle(written: WrittenPolicy, certificates: Certificates): Poli
     rollbackProtection,
     quote: { ...quote, pcrs: quote.pcrs.toSorted((a, b) => a - b) },
     firmware,
-    token,
+    verdict: written.verdict,
+    token: written.token,
   };
 }
 
@@ -135,14 +136,13 @@ class NamedFiles {
   }
 
   async certificates(names: readonly string[], path: Path): Promise<readonly Certificate[]> {
-    const read = (bytes: Buffer): readonly Certificate[] => certificatesIn(bytes);
-    return this.#each(names, { path, code: 'certificate', most: largest.certificates, read });
+    const { certificates: most } = largest;
+    return this.#each(names, { path, code: 'certificate', most, read: certificatesIn });
   }
 
   async revocationLists(names: readonly string[], path: Path): Promise<readonly RevocationList[]> {
-    const read = (bytes: Buffer): readonly RevocationList[] =>
-      dersIn('X509 CRL', bytes).map(parseRevocationList);
-    return this.#each(names, { path, code: 'revocation-list', most: largest.revocationList, read });
+    const { revocationList: most } = largest;
+    return this.#each(names, { path, code: 'revocation-list', most, read: revocationListsIn });
   }
 
   async #each<T>(
@@ -190,6 +190,10 @@ class NamedFiles {
 /** One certificate in DER, or one and more in PEM. @throws FormatError */
 export function certificatesIn(bytes: Buffer): readonly Certificate[] {
   return dersIn('CERTIFICATE', bytes).map(parseCertificate);
+}
+
+function revocationListsIn(bytes: Buffer): readonly RevocationList[] {
+  return dersIn('X509 CRL', bytes).map(parseRevocationList);
 }
 
 function dersIn(label: string, bytes: Buffer): readonly Uint8Array[] {

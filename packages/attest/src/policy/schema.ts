@@ -153,7 +153,21 @@ export const policySchema: z.ZodType<WrittenPolicy> = z.strictObject({
     .meta({ description: 'Refuse a node an older release than the one it was last trusted with.' }),
   quote: quote.prefault({}),
   firmware: firmware.prefault({}),
-  token: z.strictObject({ lifetime: duration('10m', 10_000, '24h') }).prefault({}),
+  verdict: z
+    .strictObject({
+      lifetime: duration('10m', 10_000, '24h').meta({
+        description: 'How long a verdict counts. Nodes prove anew before that.',
+      }),
+    })
+    .prefault({}),
+  token: z
+    .strictObject({
+      lifetime: duration('6m', 10_000, '1h').meta({
+        description:
+          'How long a token counts, at most as long as its verdict. Who does not ask for its status believes it until then.',
+      }),
+    })
+    .prefault({}),
 });
 
 /** JSON Schema (draft 2020-12) of what a person may write. */

@@ -34,8 +34,12 @@ export interface Policy {
     readonly clockSkew: number;
   };
   readonly firmware: FirmwareRules;
-  readonly token: {
+  readonly verdict: {
     /** Milliseconds. */
+    readonly lifetime: number;
+  };
+  readonly token: {
+    /** Milliseconds; at most that of the verdict counts. */
     readonly lifetime: number;
   };
 }
@@ -101,5 +105,6 @@ export interface WrittenPolicy {
     readonly clockSkew: number;
   };
   readonly firmware: FirmwareRules;
+  readonly verdict: { readonly lifetime: number };
   readonly token: { readonly lifetime: number };
 }

@@ -7,6 +7,10 @@ export const limits = {
   evidenceBody: 1_048_576,
   releaseBody: 8_388_608,
   secret: 32_768,
+  /** Characters of a verdict token. */
+  token: 8192,
+  /** Nodes, labels or releases a secret is limited to, each; labels of a node. */
+  scope: 64,
   firmwareLog: 524_288,
   /** UTF-16 units. */
   userspaceLog: 262_144,

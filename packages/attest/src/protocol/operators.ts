@@ -45,8 +45,14 @@ const nodeShape = {
 
 export const nodeAnswerSchema: z.ZodType<NodeAnswer> = z.object(nodeShape);
 
+export const nodeStates = ['enrolled', 'suspended', 'unendorsed'] as const;
+/** `suspended` by an operator · `unendorsed` nobody vouches for its endorsement key any more. */
+export type NodeState = (typeof nodeStates)[number];
+
 export interface NodeDetailAnswer extends NodeAnswer {
   readonly akName: string;
+  readonly state: NodeState;
+  readonly labels: readonly string[];
   readonly endorsement: string;
   readonly reenrolUntil: string | null;
   /** Those that failed. */
@@ -56,6 +62,8 @@ export interface NodeDetailAnswer extends NodeAnswer {
 export const nodeDetailAnswerSchema: z.ZodType<NodeDetailAnswer> = z.object({
   ...nodeShape,
   akName: z.string(),
+  state: z.enum(nodeStates),
+  labels: z.array(z.string()),
   endorsement: z.string(),
   reenrolUntil: time.nullable(),
   checks: z.array(checkMessageSchema),
@@ -183,11 +191,60 @@ export const releaseStateSchema: z.ZodType<ReleaseStateRequest> = z.strictObject
   until: z.iso.datetime().optional(),
 });
 
+/** Lists of which one member has to fit; see `isInScope` of the store for how they go together. */
+export type SecretScopeAnswer =
+  | 'everyone'
+  | {
+      readonly nodes: readonly string[];
+      readonly labels: readonly string[];
+      readonly releases: readonly string[];
+    };
+
+const scope: z.ZodType<SecretScopeAnswer> = z.union([
+  z.literal('everyone'),
+  z.object({ nodes: z.array(z.string()), labels: z.array(z.string()), releases: z.array(z.string()) }),
+]);
+
+export interface SecretSetQuery {
+  readonly kind: 'bytes' | 'certificate';
+  readonly everyone?: 'true' | undefined;
+  readonly node: readonly string[];
+  readonly label: readonly string[];
+  readonly release: readonly string[];
+}
+
+/** A parameter that may be there several times. */
+// oxlint-disable-next-line typescript/explicit-function-return-type -- the schema is its own type
+const many = (one: z.ZodString) =>
+  z
+    .union([one, z.array(one).max(limits.scope)])
+    .transform((value) => (typeof value === 'string' ? [value] : value))
+    .optional()
+    .transform((value) => value ?? []);
+
+export const secretSetQuerySchema: z.ZodType<SecretSetQuery> = z.strictObject({
+  kind: z.enum(['bytes', 'certificate']).default('bytes'),
+  everyone: z.literal('true').optional(),
+  node: many(nodeId),
+  label: many(word),
+  release: many(
+    z.string().regex(/^[0-9A-Za-z][0-9A-Za-z.+~@_-]{0,199}$/, 'is no release id, NAME or NAME@VERSION'),
+  ),
+});
+
+export const labelsSchema: z.ZodType<{ readonly labels: readonly string[] }> = z.strictObject({
+  labels: z.array(word).max(limits.scope),
+});
+
+export const nodeLabelsSchema: z.ZodType<{ readonly node: string; readonly labels: readonly string[] }> =
+  z.object({ node: nodeId, labels: z.array(z.string()) });
+
 export interface SecretInfo {
   readonly name: string;
   readonly size: number;
   readonly set: string;
   readonly by: string;
+  readonly scope: SecretScopeAnswer;
 }
 
 export const secretInfoSchema: z.ZodType<SecretInfo> = z.object({
@@ -195,6 +252,7 @@ export const secretInfoSchema: z.ZodType<SecretInfo> = z.object({
   size: z.int(),
   set: time,
   by: z.string(),
+  scope,
 });
 
 export interface TokenInfo {
@@ -212,6 +270,34 @@ export const tokenInfoSchema: z.ZodType<TokenInfo> = z.object({
   created: time,
   expires: time.nullable(),
 });
+
+/** As RFC 7662 section 2.2 has it: anything but an active token is `{"active": false}`, whatever is wrong with it. */
+export type TokenStatus =
+  | { readonly active: false }
+  | {
+      readonly active: true;
+      /** The node. */
+      readonly sub: string;
+      readonly iss: string;
+      /** Seconds since 1970. */
+      readonly iat: number;
+      readonly exp: number;
+      readonly jti: string;
+      readonly release: { readonly id: string; readonly name: string; readonly version: string };
+    };
+
+export const tokenStatusSchema: z.ZodType<TokenStatus> = z.discriminatedUnion('active', [
+  z.object({ active: z.literal(false) }),
+  z.object({
+    active: z.literal(true),
+    sub: nodeId,
+    iss: z.string(),
+    iat: z.int(),
+    exp: z.int(),
+    jti: z.string(),
+    release: z.object({ id: z.string(), name: z.string(), version: z.string() }),
+  }),
+]);
 
 export interface NewTokenRequest {
   readonly name: string;
@@ -278,10 +364,13 @@ export const secretsAnswerSchema: z.ZodType<{ readonly secrets: readonly SecretI
   secrets: z.array(secretInfoSchema),
 });
 
-export const secretSetSchema: z.ZodType<{ readonly name: string; readonly size: number }> = z.object({
-  name: word,
-  size: z.int(),
-});
+export interface SecretSetAnswer {
+  readonly name: string;
+  readonly size: number;
+  readonly scope: SecretScopeAnswer;
+}
+
+export const secretSetSchema: z.ZodType<SecretSetAnswer> = z.object({ name: word, size: z.int(), scope });
 
 export const secretRemovedSchema: z.ZodType<{ readonly name: string }> = z.object({ name: word });
 

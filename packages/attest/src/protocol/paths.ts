@@ -10,6 +10,7 @@ export const paths = {
   applicants: '/v1/applicants',
   releases: '/v1/releases',
   tokens: '/v1/tokens',
+  tokenStatus: '/v1/tokens/status',
   webhooks: '/v1/webhooks',
   decisions: '/v1/decisions',
   events: '/v1/events',

@@ -2,9 +2,11 @@
 
 import type { Policy } from '../policy/types.ts';
 import type { Store } from '../store/index.ts';
+import type { JsonWebKeySet } from '../token/types.ts';
 import type { Changes } from './changes.ts';
 import type { Judge } from './judge/pool.ts';
 import type { Metrics } from './metrics.ts';
+import type { PolicyStatus } from './policy-status.ts';
 import type { NodeAuthority } from './node-authority.ts';
 import type { RateLimit, RateLimiter } from './rate-limit.ts';
 import type { ReleaseBook } from './release-book.ts';
@@ -62,6 +64,9 @@ export interface VerifierContext {
   readonly changes: Changes;
   /** The policy that counts now. */
   readonly policy: () => Policy;
+  /** Digest of its rules, which changes in the same moment in which judges go by others. */
+  readonly rules: () => string;
+  readonly policyStatus: PolicyStatus;
   readonly limits: ServiceLimits;
   readonly limiters: {
     readonly address: RateLimiter;
@@ -73,8 +78,10 @@ export interface VerifierContext {
   readonly log: LogLine;
   readonly secretNames: SecretNames;
   readonly nodeAuthority: NodeAuthority;
-  /** Public keys of tokens, as JSON. */
-  readonly jwks: unknown;
+  /** Public keys of tokens. */
+  readonly jwks: JsonWebKeySet;
+  /** `iss` of tokens. */
+  readonly issuer: string;
   /** False once it stops. */
   readonly serving: () => boolean;
   /** Reads the releases of the store again and judges by them from then on. */

@@ -65,6 +65,7 @@ export async function beginEnrolment(
       secretHash: hashOf(secret),
       address,
       endorsement: judgement.by ?? 'allow-list',
+      ekCertificates: claim.ekCertificates,
       expires,
     },
     { now, total: limits.enrolments, perAddress: limits.enrolmentsPerAddress },
@@ -100,8 +101,12 @@ export async function activate(
     }
     throw new Refused('activation-refused');
   }
-  const { node, name, ek, ak, akName, endorsement } = enrolment;
-  const outcome = await store.nodes.enrol({ id: node, name, ek, ak, akName, endorsement, now });
+  const { node, name, ek, ak, akName, endorsement, ekCertificates } = enrolment;
+  // The policy may have changed since it began.
+  const again = await judgeClaim({ ek, ekCertificates, ak }, now, context);
+  if (!again.accepted) throw new Refused('endorsement-refused', { message: again.reason ?? 'refused' });
+  const known = { id: node, name, ek, ak, akName, endorsement, ekCertificates };
+  const outcome = await store.nodes.enrol({ ...known, now });
   if (outcome === 'reenrolment-needed') throw new Refused('reenrolment-needed');
   metrics.enrolments.inc({ outcome: 'enrolled' });
   changes.poke();

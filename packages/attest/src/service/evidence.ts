@@ -108,6 +108,7 @@ async function judgeAndRecord(
   const fresh =
     nonce !== undefined && nonce.node === input.node && nonce.expires > now && nonce.issued <= now;
   if (!fresh) throw new Refused('nonce-refused');
+  const rules = context.rules();
   const judgement = await judge.judge({
     evidence: input.bytes,
     node: nodeRecord(found.node),
@@ -119,8 +120,10 @@ async function judgeAndRecord(
   const { verdict } = judgement;
   const { clock } = verdict;
   if (clock === undefined) return refuseStranger(judgement, { ...input, now }, context);
-  const { akName } = found.node;
-  const record = verdictRecord(judgement, { ...input, akName, clock, now, context });
+  const { akName, labels } = found.node;
+  // Judged by which? It is asked for again, and judged by the new ones.
+  if (context.rules() !== rules) throw new Refused('busy', { message: 'the policy changed meanwhile' });
+  const record = verdictRecord(judgement, { ...input, akName, clock, rules, now, context });
   const outcome = await store.evidence.record(record);
   if (outcome === 'nonce-gone') throw new Refused('nonce-refused');
   if (outcome === 'node-changed') throw new Refused('unknown-node');
@@ -129,11 +132,14 @@ async function judgeAndRecord(
   metrics.evidence.inc({ outcome: record.verdict });
   if (verdict.reason !== undefined) metrics.failedChecks.inc({ check: verdict.reason });
   context.changes.poke();
+  const { node } = input;
+  const { release } = verdict;
   const trusted = record.verdict === 'trusted';
   const answer: Omit<EvidenceAnswer, 'checks'> = {
     verdict: record.verdict,
     token: trusted ? (judgement.token?.token ?? null) : null,
-    secrets: trusted ? await context.secretNames.get() : [],
+    secrets:
+      release === undefined || !trusted ? [] : await context.secretNames.get({ node, labels, release }),
     expires: record.expires === null ? null : new Date(record.expires).toISOString(),
   };
   // The checks come as text from the thread that made them: dozens of objects cost more to hand over than to write.
@@ -166,6 +172,7 @@ interface RecordInput {
   readonly nonce: string;
   readonly akName: string;
   readonly clock: TpmClock;
+  readonly rules: string;
   readonly peer: PeerKey;
   readonly address: string;
   readonly now: number;
@@ -173,7 +180,7 @@ interface RecordInput {
 }
 
 function verdictRecord({ verdict, agent, token }: Judgement, input: RecordInput): VerdictRecord {
-  const { node, nonce, akName, clock, peer, address, now, context } = input;
+  const { node, nonce, akName, clock, rules, peer, address, now, context } = input;
   const { failed, release, reason } = verdict;
   return {
     nonce,
@@ -181,12 +188,13 @@ function verdictRecord({ verdict, agent, token }: Judgement, input: RecordInput)
     akName,
     verdict: verdict.verdict,
     at: now,
-    expires: verdict.verdict === 'trusted' ? now + context.policy().token.lifetime : null,
+    expires: verdict.verdict === 'trusted' ? now + context.policy().verdict.lifetime : null,
     release: release?.id ?? null,
     reason: reason ?? null,
     checks: failed,
     clock: { ...clock, clock: clock.clock.toString() },
     version: verdict.verdict === 'trusted' ? (release?.version ?? null) : null,
+    rules,
     tlsKey: peer.digest,
     agent,
     data: {
@@ -195,6 +203,7 @@ function verdictRecord({ verdict, agent, token }: Judgement, input: RecordInput)
       reason: reason ?? null,
       failed: failed.map(({ id, message }) => ({ id, message })),
       token: token?.id ?? null,
+      rules,
       tlsKey: peer.digest,
       nonce,
       agent,

@@ -2,6 +2,7 @@
 
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Store } from '../store/index.ts';
+import type { PolicyStatus } from './policy-status.ts';
 
 export interface Metrics {
   readonly requests: Counter<'route' | 'status'>;
@@ -19,6 +20,8 @@ export interface Metrics {
 export interface MetricsOptions {
   readonly store: Store;
   readonly now: () => number;
+  readonly policy: PolicyStatus;
+  readonly judging: () => boolean;
   readonly pending: () => number;
   readonly subscribers: () => number;
 }
@@ -28,7 +31,8 @@ const name = (rest: string): string => `osguard_attest_${rest}`;
 /** Milliseconds counted nodes are good for: a scrape does not make the store count each time. */
 const countsFor = 5000;
 
-export function createMetrics({ store, now, pending, subscribers }: MetricsOptions): Metrics {
+export function createMetrics(options: MetricsOptions): Metrics {
+  const { store, now, policy, judging: canJudge, pending, subscribers } = options;
   const registry = new Registry();
   const registers = [registry];
   const nodes = new Gauge({ name: name('nodes'), help: 'Nodes by trust', labelNames: ['trust'], registers });
@@ -36,6 +40,17 @@ export function createMetrics({ store, now, pending, subscribers }: MetricsOptio
   const head = new Gauge({ name: name('decisions'), help: 'Decisions in the log', registers });
   const memory = new Gauge({ name: name('resident_bytes'), help: 'Memory of the process', registers });
   const judging = new Gauge({ name: name('judging'), help: 'Evidence waiting or being judged', registers });
+  const able = new Gauge({ name: name('judge_up'), help: '1 when evidence can be judged', registers });
+  const current = new Gauge({
+    name: name('policy_current'),
+    help: '1 when the policy in force is the one in the files, 0 when that one was refused',
+    registers,
+  });
+  const since = new Gauge({
+    name: name('policy_since_seconds'),
+    help: 'When the policy came into force',
+    registers,
+  });
   const listening = new Gauge({ name: name('subscribers'), help: 'Open event streams', registers });
   let counted = Number.NEGATIVE_INFINITY;
 
@@ -43,6 +58,9 @@ export function createMetrics({ store, now, pending, subscribers }: MetricsOptio
     memory.set(process.memoryUsage.rss());
     judging.set(pending());
     listening.set(subscribers());
+    able.set(canJudge() ? 1 : 0);
+    current.set(policy.problem === undefined ? 1 : 0);
+    since.set(policy.since / 1000);
     try {
       head.set((await store.decisions.head()).seq);
       const at = performance.now();

@@ -27,6 +27,7 @@ export function createReleaseBook({ store, trust, onRefused }: ReleaseBookOption
   const opened = new Map<string, ReferenceRelease | undefined>();
   let revision = -1;
   let releases: readonly ReferenceRelease[] = [];
+  let queue: Promise<unknown> = Promise.resolve();
 
   const open = async (summary: ReleaseSummary): Promise<ReferenceRelease | undefined> => {
     if (opened.has(summary.id)) return opened.get(summary.id);
@@ -41,26 +42,33 @@ export function createReleaseBook({ store, trust, onRefused }: ReleaseBookOption
     return release;
   };
 
+  const read = async (force: boolean): Promise<boolean> => {
+    const found = await store.releases.revision();
+    if (found === revision && !force) return false;
+    if (force) opened.clear();
+    const list: ReferenceRelease[] = [];
+    for (const summary of await store.releases.list()) {
+      const { state, from, until } = summary;
+      if (state === 'added') continue;
+      const release = await open(summary);
+      if (release !== undefined) {
+        list.push({ ...release, state, from: from ?? undefined, until: until ?? undefined });
+      }
+    }
+    releases = list;
+    revision = found;
+    return true;
+  };
+
   return {
     get releases() {
       return releases;
     },
     async refresh(force = false) {
-      const found = await store.releases.revision();
-      if (found === revision && !force) return false;
-      if (force) opened.clear();
-      const list: ReferenceRelease[] = [];
-      for (const summary of await store.releases.list()) {
-        const { state, from, until } = summary;
-        if (state === 'added') continue;
-        const release = await open(summary);
-        if (release !== undefined) {
-          list.push({ ...release, state, from: from ?? undefined, until: until ?? undefined });
-        }
-      }
-      releases = list;
-      revision = found;
-      return true;
+      // One after the other: what was opened under other signers must not come last.
+      const done = queue.then(async () => read(force));
+      queue = done.catch(() => undefined);
+      return done;
     },
   };
 }

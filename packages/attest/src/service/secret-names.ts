@@ -1,10 +1,11 @@
-/** The names of secrets, which every trusted answer carries: remembered for a moment instead of asked for each time. */
+/** The names of a node's secrets, which every trusted answer carries: remembered for a moment instead of asked for each time. */
 
-import type { Store } from '../store/index.ts';
+import { isInScope } from '../store/index.ts';
+import type { Recipient, SecretSummary, Store } from '../store/index.ts';
 
 export interface SecretNames {
   /** @throws StoreError */
-  get(): Promise<readonly string[]>;
+  get(recipient: Recipient): Promise<readonly string[]>;
   /** They were changed here; changes of other replicas are seen a second later. */
   forget(): void;
 }
@@ -14,26 +15,22 @@ const goodFor = 1000;
 
 export function createSecretNames(store: Store): SecretNames {
   let asked = Number.NEGATIVE_INFINITY;
-  let names: Promise<readonly string[]> | undefined;
+  let secrets: Promise<readonly SecretSummary[]> | undefined;
   return {
-    async get() {
+    async get(recipient) {
       const now = performance.now();
-      if (names === undefined || now - asked > goodFor) {
+      if (secrets === undefined || now - asked > goodFor) {
         asked = now;
-        names = ask(store);
+        secrets = store.secrets.list();
         // A failure is for those who asked now, not for those who ask later.
-        names.catch(() => {
-          names = undefined;
+        secrets.catch(() => {
+          secrets = undefined;
         });
       }
-      return names;
+      return (await secrets).filter(({ scope }) => isInScope(scope, recipient)).map(({ name }) => name);
     },
     forget() {
-      names = undefined;
+      secrets = undefined;
     },
   };
-}
-
-async function ask(store: Store): Promise<readonly string[]> {
-  return (await store.secrets.list()).map(({ name }) => name);
 }

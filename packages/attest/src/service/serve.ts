@@ -8,6 +8,8 @@ import type { Keyring } from '@osguard/keys';
 import { endpointFile, tokenFile } from '../protocol/index.ts';
 import { ServiceError } from './error.ts';
 import { createToken } from './operators.ts';
+import { followPolicy } from './policy-follow.ts';
+import type { PolicyFollower } from './policy-follow.ts';
 import { setSecret } from './secrets.ts';
 import { seedReleases, settlePolicy } from './setup.ts';
 import type { SettledPolicy } from './setup.ts';
@@ -31,11 +33,13 @@ export interface ServeOptions extends Pick<
   readonly tls?: { readonly cert: string; readonly key: string } | undefined;
   /** A policy file; without one everything has its default. */
   readonly policy?: string | undefined;
+  /** Milliseconds between looks whether its files changed. */
+  readonly policyInterval?: number;
   /** Files of root certificates of endorsement keys, besides those of the policy. */
   readonly endorsementRoots?: readonly string[];
   /** Release folders that are promoted from the start. */
   readonly releases?: readonly string[];
-  /** Set at the start, replacing what is there. */
+  /** Set at the start for every trusted node, replacing what is there. */
   readonly secrets?: ReadonlyMap<string, Uint8Array>;
   readonly issuer?: string | undefined;
 }
@@ -45,8 +49,8 @@ export interface ServedVerifier extends Verifier {
   readonly ca: string | undefined;
   /** Where the first administrator's token lies. */
   readonly tokenFile: string;
-  /** Reads the policy file again. */
-  reload(): Promise<void>;
+  /** Reads the policy and what it names again, as is done when a file changes. @returns whether that is in force now */
+  reload(): Promise<boolean>;
 }
 
 /** @throws KeysError, ServiceError, StoreError, AttestError, DiagnosticsError */
@@ -63,6 +67,7 @@ export async function serveVerifier(options: ServeOptions): Promise<ServedVerifi
     log: options.log,
     version: options.version,
     policy: settled.policy,
+    policySource: settled.source,
     identity: await identitySource(options, keyring),
     ...(store !== undefined && { store }),
     ...(issuer !== undefined && { issuer }),
@@ -71,9 +76,30 @@ export async function serveVerifier(options: ServeOptions): Promise<ServedVerifi
     ...(judges !== undefined && { judges }),
     ...(times !== undefined && { times }),
   });
+  let follower: PolicyFollower;
   try {
     await seed(verifier, settled, options);
     await introduce(verifier, { state: options.state, ca });
+    follower = await followPolicy({
+      use: async () => {
+        const next = await settle(options, keyring);
+        await verifier.usePolicy(next.policy, next.source);
+        await seed(verifier, next, { ...options, secrets: new Map(), releases: [] });
+        return next.files;
+      },
+      files: settled.files,
+      status: verifier.context.policyStatus,
+      log: options.log,
+      onRefused: async (problem) =>
+        verifier.store.decisions.append({
+          at: verifier.context.now(),
+          kind: 'policy.refused',
+          actor: 'verifier',
+          change: true,
+          data: { problem },
+        }),
+      ...(options.policyInterval !== undefined && { interval: options.policyInterval }),
+    });
   } catch (error) {
     await verifier.close();
     throw error;
@@ -82,10 +108,10 @@ export async function serveVerifier(options: ServeOptions): Promise<ServedVerifi
     ...verifier,
     ca,
     tokenFile: join(options.state, tokenFile),
-    async reload() {
-      const next = await settle(options, keyring);
-      await verifier.usePolicy(next.policy);
-      await seed(verifier, next, { ...options, secrets: new Map(), releases: [] });
+    reload: async () => follower.reload(),
+    async close() {
+      follower.close();
+      await verifier.close();
     },
   };
 }
@@ -126,7 +152,7 @@ async function seed(
   await seedReleases(store, [...releases, ...promoted], { policy, now: context.now() });
   await context.refreshReleases();
   for (const [name, value] of options.secrets ?? []) {
-    await setSecret({ name, value, by: 'command line' }, context);
+    await setSecret({ name, value, scope: 'everyone', by: 'command line' }, context);
   }
 }
 

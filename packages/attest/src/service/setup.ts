@@ -1,5 +1,6 @@
 /** From what an operator wrote down (policy, roots, releases, secrets) to what the verifier starts with. */
 
+import { hash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -12,6 +13,7 @@ import type { Policy, ReleaseState } from '../policy/types.ts';
 import { manifestFile, openReferenceRelease, referenceValuesFile } from '../release/open.ts';
 import type { ReleaseSummary, Store, StoredReleaseState } from '../store/index.ts';
 import { ServiceError } from './error.ts';
+import type { PolicySource } from './policy-load.ts';
 
 export interface PolicySources {
   /** A policy file; without one, everything has its default. */
@@ -26,6 +28,9 @@ export interface SettledPolicy {
   readonly policy: Policy;
   /** Releases the policy names. */
   readonly releases: readonly ReleaseSource[];
+  readonly source: PolicySource;
+  /** Everything that was read. */
+  readonly files: readonly string[];
 }
 
 export interface ReleaseSource {
@@ -39,14 +44,21 @@ export interface ReleaseSource {
 export async function settlePolicy(sources: PolicySources): Promise<SettledPolicy> {
   const { file, releaseSigners } = sources;
   const roots: Certificate[] = [];
-  for (const path of sources.endorsementRoots) roots.push(...(await readCertificates(path)));
+  const read = new Map<string, string>();
+  for (const path of sources.endorsementRoots) {
+    const bytes = await readBounded(path);
+    roots.push(...certificatesOf(path, bytes));
+    read.set(path, hash('sha256', bytes, 'hex'));
+  }
   if (file === undefined) {
     const { written } = parsePolicy(defaultPolicy);
     const policy = settle(written, { endorsementRoots: roots, intermediates: [], signers: releaseSigners });
-    return { policy, releases: [] };
+    const source = { digest: null, inputs: read.size === 0 ? null : inputsDigest(read) };
+    return { policy, releases: [], source, files: [...read.keys()] };
   }
-  const { policy } = await loadPolicy(file);
+  const { policy, files } = await loadPolicy(file);
   const { trust } = policy;
+  const all = new Map([...files, ...read]);
   return {
     policy: {
       ...policy,
@@ -57,7 +69,15 @@ export async function settlePolicy(sources: PolicySources): Promise<SettledPolic
       },
     },
     releases: policy.releases.map((release) => ({ ...release, folder: join(dirname(file), release.folder) })),
+    source: { digest: files.get(file) ?? null, inputs: inputsDigest(all) },
+    files: [...all.keys()],
   };
+}
+
+/** As `sha256sum` prints them, ordered by path. */
+function inputsDigest(files: ReadonlyMap<string, string>): string {
+  const lines = [...files].map(([path, digest]) => `${digest}  ${path}\n`);
+  return hash('sha256', lines.toSorted((a, b) => (a.slice(66) < b.slice(66) ? -1 : 1)).join(''), 'hex');
 }
 
 /** The signer named here is replaced by certificates that are given apart. */
@@ -66,8 +86,7 @@ const defaultPolicy = `schema: ${policySchemaName}\nname: default\ntrust:\n  rel
 /** Bytes. */
 const largest = 8 * 1024 * 1024;
 
-async function readCertificates(path: string): Promise<readonly Certificate[]> {
-  const bytes = await readBounded(path);
+function certificatesOf(path: string, bytes: Buffer): readonly Certificate[] {
   try {
     return certificatesIn(bytes);
   } catch (cause) {

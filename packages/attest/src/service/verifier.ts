@@ -14,8 +14,12 @@ import { endStreams } from './event-stream.ts';
 import { openJudgePool } from './judge/pool.ts';
 import type { Judge, JudgePoolOptions } from './judge/pool.ts';
 import type { JudgeSettings } from './judge/judge.ts';
+import { reviewEndorsements } from './endorsement-review.ts';
 import { createMetrics } from './metrics.ts';
 import { openapiOf } from './openapi.ts';
+import { loadIntoStore, noSource, rulesDigest } from './policy-load.ts';
+import type { PolicySource } from './policy-load.ts';
+import type { PolicyStatus } from './policy-status.ts';
 import { RateLimiter } from './rate-limit.ts';
 import { createReleaseBook } from './release-book.ts';
 import { allRoutes } from './routes/index.ts';
@@ -38,6 +42,7 @@ export interface VerifierOptions {
   /** Certificate and key of the server; asked again when it is time to renew. */
   readonly identity: () => Promise<ServerIdentity>;
   readonly policy: Policy;
+  readonly policySource?: PolicySource;
   /** `iss` of tokens; https://HOST:PORT unless told otherwise. */
   readonly issuer?: string;
   /** Of this program. */
@@ -57,8 +62,8 @@ export interface Verifier {
   readonly port: number;
   readonly store: Store;
   readonly context: VerifierContext;
-  /** Counts for what is judged from now on. */
-  usePolicy(policy: Policy): Promise<void>;
+  /** Counts for what is judged from now on, and for verdicts that were given before. @throws StoreError */
+  usePolicy(policy: Policy, source?: PolicySource): Promise<void>;
   /** Answers what is under way, then ends. */
   close(): Promise<void>;
 }
@@ -76,18 +81,20 @@ export async function startVerifier(options: VerifierOptions): Promise<Verifier>
   const store = await openStore(options.store ?? state.database);
   const cleanup: (() => unknown)[] = [async () => store.close()];
   try {
-    let { policy } = options;
+    let inForce = { policy: options.policy, rules: rulesDigest(options.policy) };
+    let releaseSigners = options.policy.trust.release;
     let serving = true;
+    let review = new AbortController();
     const sealing = createSealing(state.sealingKey);
     const book = createReleaseBook({
       store,
-      trust: () => policy.trust.release,
+      trust: () => releaseSigners,
       onRefused: ({ id }, error) => log('error', 'release refused', { release: id, error: messageOf(error) }),
     });
     await book.refresh();
     const issuer = options.issuer ?? `https://${hostText(options.host)}:${options.port}`;
     const settings = (): JudgeSettings => ({
-      policy,
+      policy: inForce.policy,
       releases: book.releases,
       tokenKey: state.tokenKey,
       issuer,
@@ -107,9 +114,13 @@ export async function startVerifier(options: VerifierOptions): Promise<Verifier>
     const changes = createChanges({ store, onError });
     cleanup.push(() => changes.close());
     const limits = { ...defaultLimits, ...options.limits };
+    const { name } = options.policy;
+    const policyStatus: PolicyStatus = { name, source: noSource, since: now(), problem: undefined };
     const metrics = createMetrics({
       store,
       now,
+      policy: policyStatus,
+      judging: () => judge.ready,
       pending: () => judge.pending,
       subscribers: () => changes.subscribers,
     });
@@ -123,7 +134,9 @@ export async function startVerifier(options: VerifierOptions): Promise<Verifier>
       sealing,
       metrics,
       changes,
-      policy: () => policy,
+      policy: () => inForce.policy,
+      rules: () => inForce.rules,
+      policyStatus,
       limits,
       limiters: {
         address: new RateLimiter(limits.address),
@@ -135,6 +148,7 @@ export async function startVerifier(options: VerifierOptions): Promise<Verifier>
       secretNames: createSecretNames(store),
       nodeAuthority: state.nodeAuthority,
       jwks: jwksOf([createTokenSigner(state.tokenKey)]),
+      issuer,
       serving: () => serving,
       refreshReleases: async () => refresh(),
     };
@@ -149,6 +163,23 @@ export async function startVerifier(options: VerifierOptions): Promise<Verifier>
       onError,
     });
     cleanup.push(async () => webhooks.close());
+    const settle = async (source: PolicySource): Promise<void> => {
+      const { policy } = inForce;
+      const verdictsEnded = await loadIntoStore(store, { policy, source, book, now: now() });
+      Object.assign(policyStatus, { name: policy.name, source, since: now(), problem: undefined });
+      changes.poke();
+      log('info', 'policy loaded', { policy: policy.name, ...source, verdictsEnded });
+      review.abort();
+      review = new AbortController();
+      reviewEndorsements(store, { policy, now: now(), signal: review.signal })
+        .then((outcome) => {
+          if (outcome !== undefined) log('info', 'endorsements reviewed', { ...outcome });
+          changes.poke();
+        })
+        .catch(onError);
+    };
+    cleanup.push(() => review.abort());
+    await settle(options.policySource ?? noSource);
     const routes = allRoutes(() => document);
     const document = openapiOf(routes, { version });
     const identity = await options.identity();
@@ -162,7 +193,7 @@ export async function startVerifier(options: VerifierOptions): Promise<Verifier>
     ];
     cleanup.push(() => timers.forEach((timer) => clearInterval(timer)));
     const url = `https://${hostText(options.host)}:${port}`;
-    const starting = { version, policy: policy.name, store: store.kind, releases: book.releases.length };
+    const starting = { version, policy: name, store: store.kind, releases: book.releases.length };
     await store.decisions.append({
       at: now(),
       kind: 'service.started',
@@ -176,18 +207,19 @@ export async function startVerifier(options: VerifierOptions): Promise<Verifier>
       port,
       store,
       context,
-      async usePolicy(next) {
-        policy = next;
-        await refresh(true);
-        const data = { policy: policy.name };
-        await store.decisions.append({
-          at: now(),
-          kind: 'policy.loaded',
-          actor: 'verifier',
-          change: true,
-          data,
-        });
-        log('info', 'policy loaded', data);
+      async usePolicy(policy, source = noSource) {
+        const before = releaseSigners;
+        releaseSigners = policy.trust.release;
+        try {
+          await book.refresh(true);
+        } catch (error) {
+          releaseSigners = before;
+          throw error;
+        }
+        // In one turn: what is judged by the old rules is told from what is judged by the new ones.
+        inForce = { policy, rules: rulesDigest(policy) };
+        judge.configure(settings());
+        await settle(source);
       },
       async close() {
         serving = false;

@@ -2,7 +2,7 @@
 
 import type { Context } from './context.ts';
 import type { SqlRow } from './driver.ts';
-import { bytes, integer, json, text } from './rows.ts';
+import { bytes, certificates, certificatesText, integer, json, text } from './rows.ts';
 import type { Applicant, Store, StoredCheck, StoredEnrolment } from './types.ts';
 
 export function enrolmentStore({ driver, write }: Context): Store['enrolments'] {
@@ -18,8 +18,8 @@ export function enrolmentStore({ driver, write }: Context): Store['enrolments'] 
           return 'full';
         }
         await transaction.all(
-          `INSERT INTO enrolments (id, node, name, ek, ak, ak_name, secret_hash, address, endorsement, expires)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)`,
+          `INSERT INTO enrolments (id, node, name, ek, ak, ak_name, secret_hash, address, endorsement, expires,
+            ek_certificates) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)`,
           [
             enrolment.id,
             enrolment.node,
@@ -31,6 +31,7 @@ export function enrolmentStore({ driver, write }: Context): Store['enrolments'] 
             enrolment.address,
             enrolment.endorsement,
             enrolment.expires,
+            certificatesText(enrolment.ekCertificates),
           ],
         );
         return 'added';
@@ -93,6 +94,7 @@ function enrolmentOf(row: SqlRow): StoredEnrolment {
     secretHash: text(row, 'secret_hash'),
     address: text(row, 'address'),
     endorsement: text(row, 'endorsement'),
+    ekCertificates: certificates(row, 'ek_certificates'),
     expires: integer(row, 'expires'),
   };
 }

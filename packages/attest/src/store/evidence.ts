@@ -63,7 +63,7 @@ export function evidenceStore({ driver, write }: Context): Store['evidence'] {
         const seen = older ? last : { ...record.clock, version: record.version ?? last?.version };
         await transaction.all(
           `UPDATE nodes SET verdict = ?2, at = ?3, expires = ?4, release_id = ?5, reason = ?6, checks = ?7,
-            last_seen = ?8, tls_key = ?9, agent = ?10 WHERE id = ?1`,
+            last_seen = ?8, tls_key = ?9, agent = ?10, rules = ?11 WHERE id = ?1`,
           [
             record.node,
             record.verdict,
@@ -75,6 +75,7 @@ export function evidenceStore({ driver, write }: Context): Store['evidence'] {
             JSON.stringify(seen),
             record.tlsKey,
             record.agent,
+            record.rules,
           ],
         );
         const change =

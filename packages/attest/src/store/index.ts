@@ -8,6 +8,8 @@ export { openSqliteDriver } from './sqlite-driver.ts';
 export { openPostgresDriver } from './postgres-driver.ts';
 export type { Driver, Queries } from './driver.ts';
 export type { PendingDecision } from './group-commit.ts';
+export { isInScope } from './scope.ts';
+export type { Recipient } from './scope.ts';
 export { tokenRoles } from './types.ts';
 export type {
   Act,
@@ -19,15 +21,19 @@ export type {
   NonceLimits,
   NodeDetail,
   NodeQuery,
+  NodeState,
   NodeSummary,
+  PolicyLoad,
   ReleaseChange,
   ReleaseSummary,
   SecretAnswer,
   SecretRequest,
+  SecretScope,
   SecretSummary,
   Store,
   StoredCheck,
   StoredClock,
+  StoredEndorsement,
   StoredEnrolment,
   StoredLastSeen,
   StoredNode,

@@ -2,13 +2,24 @@
 
 import type { Context } from './context.ts';
 import type { SqlRow, SqlValue } from './driver.ts';
-import { bytes, integer, integerOrNull, json, oneOf, text, textOrNull } from './rows.ts';
+import {
+  bytes,
+  certificates,
+  certificatesText,
+  integer,
+  integerOrNull,
+  json,
+  oneOf,
+  text,
+  textOrNull,
+} from './rows.ts';
 import { nodesAndReleases, trustCase } from './trust.ts';
 import type {
   NodeDetail,
   NodeSummary,
   Store,
   StoredCheck,
+  StoredEndorsement,
   StoredLastSeen,
   StoredNode,
   TrustState,
@@ -29,24 +40,32 @@ export function nodeStore({ driver, write }: Context): Store['nodes'] {
         const same = known !== undefined && text(known, 'ak_name') === node.akName;
         const allowed = known !== undefined && (integerOrNull(known, 'reenrol_until') ?? 0) > node.now;
         if (known !== undefined && !same && !allowed) return 'reenrolment-needed';
-        const values = [node.id, node.name, node.ek, node.ak, node.akName, node.now, node.endorsement];
+        const chain = node.ekCertificates === undefined ? null : certificatesText(node.ekCertificates);
+        const values = [node.id, node.name, node.ek, node.ak, node.akName, node.now, node.endorsement, chain];
         if (known === undefined) {
           await transaction.all(
-            `INSERT INTO nodes (id, name, ek, ak, ak_name, state, enrolled, endorsement)
-              VALUES (?1, ?2, ?3, ?4, ?5, 'enrolled', ?6, ?7)`,
+            `INSERT INTO nodes (id, name, ek, ak, ak_name, state, enrolled, endorsement, ek_certificates)
+              VALUES (?1, ?2, ?3, ?4, ?5, 'enrolled', ?6, ?7, ?8)`,
             values,
           );
         } else if (!same) {
           // Another key: what was known of the machine under the old one is void.
           await transaction.all(
             `UPDATE nodes SET name = ?2, ek = ?3, ak = ?4, ak_name = ?5, enrolled = ?6, endorsement = ?7,
-              reenrol_until = NULL, verdict = NULL, at = NULL, expires = NULL, release_id = NULL, reason = NULL,
-              checks = NULL, last_seen = NULL, tls_key = NULL WHERE id = ?1`,
+              ek_certificates = ?8, reenrol_until = NULL, verdict = NULL, at = NULL, expires = NULL, release_id = NULL, reason = NULL,
+              checks = NULL, last_seen = NULL, tls_key = NULL, rules = NULL WHERE id = ?1`,
             values,
           );
         } else {
-          await transaction.all('UPDATE nodes SET name = ?2 WHERE id = ?1', [node.id, node.name]);
+          await transaction.all(
+            'UPDATE nodes SET name = ?2, endorsement = ?3, ek_certificates = ?4 WHERE id = ?1',
+            [node.id, node.name, node.endorsement, chain],
+          );
         }
+        // It would not have come here if nobody vouched for it.
+        await transaction.all(`UPDATE nodes SET state = 'enrolled' WHERE id = ?1 AND state = 'unendorsed'`, [
+          node.id,
+        ]);
         await transaction.all('DELETE FROM applicants WHERE node = ?1', [node.id]);
         await transaction.append({
           at: node.now,
@@ -64,7 +83,7 @@ export function nodeStore({ driver, write }: Context): Store['nodes'] {
     },
     async detail(id, now) {
       const [row] = await driver.all(
-        `SELECT ${summaryColumns}, n.ak_name, n.endorsement, n.reenrol_until, n.checks, n.last_seen,
+        `SELECT ${summaryColumns}, n.ak_name, n.state, n.labels, n.tls_key, n.endorsement, n.reenrol_until, n.checks, n.last_seen,
           ${trustCase('?1')} AS trust FROM ${nodesAndReleases} WHERE n.id = ?2`,
         [now, id],
       );
@@ -131,6 +150,41 @@ export function nodeStore({ driver, write }: Context): Store['nodes'] {
         await transaction.append({ at, kind, subject: id, actor, change: true, data: {} });
         return true;
       }),
+    setLabels: async (id, { at, actor, labels }) =>
+      write(async (transaction) => {
+        const rows = await transaction.all('UPDATE nodes SET labels = ?2 WHERE id = ?1 RETURNING id', [
+          id,
+          JSON.stringify(labels),
+        ]);
+        if (rows.length === 0) return false;
+        const data = { labels };
+        await transaction.append({ at, kind: 'node.labelled', subject: id, actor, change: true, data });
+        return true;
+      }),
+    async endorsements({ after, limit }) {
+      const rows = await driver.all(`${findEndorsement} WHERE n.id > ?1 ORDER BY n.id LIMIT ?2`, [
+        after,
+        limit,
+      ]);
+      return rows.map(endorsementOf);
+    },
+    async endorsement(id) {
+      const [row] = await driver.all(`${findEndorsement} WHERE n.id = ?1`, [id]);
+      return row && endorsementOf(row);
+    },
+    setEndorsed: async (id, { at, actor, problem }) =>
+      write(async (transaction) => {
+        const [before, after] = problem === null ? ['unendorsed', 'enrolled'] : ['enrolled', 'unendorsed'];
+        const rows = await transaction.all(
+          'UPDATE nodes SET state = ?2 WHERE id = ?1 AND state = ?3 RETURNING id',
+          [id, after, before],
+        );
+        if (rows.length === 0) return false;
+        const kind = problem === null ? 'node.endorsed-again' : 'node.unendorsed';
+        const data = problem === null ? {} : { problem };
+        await transaction.append({ at, kind, subject: id, actor, change: true, data });
+        return true;
+      }),
     remove: async (id, { at, actor }) =>
       write(async (transaction) => {
         const [row] = await transaction.all('DELETE FROM nodes WHERE id = ?1 RETURNING name', [id]);
@@ -148,7 +202,24 @@ export function nodeStore({ driver, write }: Context): Store['nodes'] {
 }
 
 export const findNode =
-  'SELECT id, name, ek, ak, ak_name, state, reenrol_until, enrolled, endorsement, last_seen FROM nodes';
+  'SELECT id, name, ek, ak, ak_name, state, labels, reenrol_until, enrolled, endorsement, last_seen FROM nodes';
+
+const findEndorsement = `SELECT n.id, n.state, n.enrolled, n.endorsement, n.ek_certificates, a.node AS approval
+  FROM nodes n LEFT JOIN approvals a ON a.node = n.id`;
+
+const nodeStates = ['enrolled', 'suspended', 'unendorsed'] as const;
+
+function endorsementOf(row: SqlRow): StoredEndorsement {
+  const kept = textOrNull(row, 'ek_certificates') !== null;
+  return {
+    id: text(row, 'id'),
+    state: oneOf(row, 'state', nodeStates),
+    enrolled: integer(row, 'enrolled'),
+    endorsement: text(row, 'endorsement'),
+    ekCertificates: kept ? certificates(row, 'ek_certificates') : undefined,
+    approved: textOrNull(row, 'approval') !== null,
+  };
+}
 
 export function nodeOf(row: SqlRow): StoredNode {
   return {
@@ -157,7 +228,8 @@ export function nodeOf(row: SqlRow): StoredNode {
     ek: bytes(row, 'ek'),
     ak: bytes(row, 'ak'),
     akName: text(row, 'ak_name'),
-    state: oneOf(row, 'state', ['enrolled', 'suspended']),
+    state: oneOf(row, 'state', nodeStates),
+    labels: json<readonly string[]>(row, 'labels', []),
     reenrolUntil: integerOrNull(row, 'reenrol_until'),
     enrolled: integer(row, 'enrolled'),
     endorsement: text(row, 'endorsement'),
@@ -191,6 +263,9 @@ function detailOf(row: SqlRow): NodeDetail {
   return {
     ...summaryOf(row),
     akName: text(row, 'ak_name'),
+    state: oneOf(row, 'state', nodeStates),
+    labels: json<readonly string[]>(row, 'labels', []),
+    tlsKey: textOrNull(row, 'tls_key'),
     endorsement: text(row, 'endorsement'),
     reenrolUntil: integerOrNull(row, 'reenrol_until'),
     checks: json<readonly StoredCheck[]>(row, 'checks', []),

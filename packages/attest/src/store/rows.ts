@@ -44,6 +44,15 @@ export function json<T>(row: SqlRow, column: string, fallback: T): T {
   return value === null ? fallback : (JSON.parse(value) as T);
 }
 
+/** A column of certificates: JSON of base64. */
+export function certificates(row: SqlRow, column: string): readonly Uint8Array[] {
+  return json<readonly string[]>(row, column, []).map((der) => new Uint8Array(Buffer.from(der, 'base64')));
+}
+
+export function certificatesText(ders: readonly Uint8Array[]): string {
+  return JSON.stringify(ders.map((der) => Buffer.from(der).toString('base64')));
+}
+
 function wrong(column: string, wanted: string, found: unknown): StoreError {
   return new StoreError('incompatible', `database: ${column} is to be ${wanted}, found ${typeof found}`);
 }

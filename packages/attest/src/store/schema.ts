@@ -52,7 +52,19 @@ CREATE TABLE webhooks (
 /** What the first decision names as the one before: SHA-256 of nothing would look like a hash of something. */
 export const genesis: string = '0'.repeat(64);
 
-const migrations: readonly string[] = [first];
+/** Secrets of before were everybody's. */
+const second = `
+ALTER TABLE nodes ADD COLUMN rules TEXT;
+ALTER TABLE nodes ADD COLUMN labels TEXT;
+ALTER TABLE nodes ADD COLUMN ek_certificates TEXT;
+ALTER TABLE enrolments ADD COLUMN ek_certificates TEXT;
+ALTER TABLE secrets ADD COLUMN scope TEXT;
+UPDATE secrets SET scope = '"everyone"';
+CREATE TABLE policies (digest TEXT PRIMARY KEY, rules TEXT NOT NULL);
+CREATE TABLE marks (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+`;
+
+const migrations: readonly string[] = [first, second];
 
 /** Brings the database to the version of this program. @throws StoreError `incompatible` when it is from a later one. */
 export async function migrate(driver: Driver): Promise<void> {

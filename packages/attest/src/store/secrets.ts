@@ -2,21 +2,22 @@
 
 import type { Context } from './context.ts';
 import type { SqlRow } from './driver.ts';
-import { bytes, integer, integerOrNull, oneOf, text } from './rows.ts';
+import { bytes, integer, integerOrNull, json, oneOf, text } from './rows.ts';
+import { isInScope } from './scope.ts';
 import { nodesAndReleases, trustCase } from './trust.ts';
 import { tokenRoles } from './types.ts';
-import type { SecretAnswer, Store, TokenSummary } from './types.ts';
+import type { SecretAnswer, SecretScope, Store, TokenSummary } from './types.ts';
 
 export function secretStore({ driver, write }: Context): Store['secrets'] {
   return {
-    set: async ({ name, size, set, by, sealed }) =>
+    set: async ({ name, size, set, by, scope, sealed }) =>
       write(async (transaction) => {
         await transaction.all(
-          `INSERT INTO secrets (name, size, set_at, set_by, sealed) VALUES (?1, ?2, ?3, ?4, ?5)
-            ON CONFLICT (name) DO UPDATE SET size = ?2, set_at = ?3, set_by = ?4, sealed = ?5`,
-          [name, size, set, by, sealed],
+          `INSERT INTO secrets (name, size, set_at, set_by, scope, sealed) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+            ON CONFLICT (name) DO UPDATE SET size = ?2, set_at = ?3, set_by = ?4, scope = ?5, sealed = ?6`,
+          [name, size, set, by, JSON.stringify(scope), sealed],
         );
-        const data = { size };
+        const data = { size, scope };
         await transaction.append({
           at: set,
           kind: 'secret.set',
@@ -41,26 +42,38 @@ export function secretStore({ driver, write }: Context): Store['secrets'] {
         return true;
       }),
     async list() {
-      const rows = await driver.all('SELECT name, size, set_at, set_by FROM secrets ORDER BY name');
+      const rows = await driver.all('SELECT name, size, set_at, set_by, scope FROM secrets ORDER BY name');
       return rows.map((row) => ({
         name: text(row, 'name'),
         size: integer(row, 'size'),
         set: integer(row, 'set_at'),
         by: text(row, 'set_by'),
+        scope: scopeOf(row),
       }));
     },
     release: async ({ name, tlsKey, now, address }) =>
       write(async (transaction): Promise<SecretAnswer> => {
         // Looked at inside the transaction that records it: a revocation is either before or after.
         const trusted = await transaction.all(
-          `SELECT n.id, n.expires, n.release_id FROM ${nodesAndReleases} WHERE n.tls_key = ?2 AND ${trustCase('?1')} = 'trusted'`,
+          `SELECT n.id, n.labels, n.expires, n.release_id, r.name AS release_name, r.version AS release_version
+            FROM ${nodesAndReleases} WHERE n.tls_key = ?2 AND ${trustCase('?1')} = 'trusted'`,
           [now, tlsKey],
         );
         const [node] = trusted;
         if (node === undefined) return { outcome: 'not-trusted' };
-        const [secret] = await transaction.all('SELECT sealed FROM secrets WHERE name = ?1', [name]);
+        const [secret] = await transaction.all('SELECT sealed, scope FROM secrets WHERE name = ?1', [name]);
         if (secret === undefined) return { outcome: 'not-found' };
         const id = text(node, 'id');
+        const recipient = {
+          node: id,
+          labels: json<readonly string[]>(node, 'labels', []),
+          release: {
+            id: text(node, 'release_id'),
+            name: text(node, 'release_name'),
+            version: text(node, 'release_version'),
+          },
+        };
+        if (!isInScope(scopeOf(secret), recipient)) return { outcome: 'out-of-scope', node: id };
         const data = { secret: name, release: text(node, 'release_id'), address };
         await transaction.append({
           at: now,
@@ -78,6 +91,11 @@ export function secretStore({ driver, write }: Context): Store['secrets'] {
         };
       }),
   };
+}
+
+function scopeOf(row: SqlRow): SecretScope | 'everyone' {
+  // Without one nobody gets it.
+  return json<SecretScope | 'everyone'>(row, 'scope', { nodes: [''], labels: [], releases: [] });
 }
 
 export function tokenStore({ driver, write }: Context): Store['tokens'] {

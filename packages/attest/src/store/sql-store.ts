@@ -7,6 +7,7 @@ import { enrolmentStore } from './enrolments.ts';
 import { evidenceStore, nonceStore } from './evidence.ts';
 import { GroupCommit } from './group-commit.ts';
 import { nodeStore } from './nodes.ts';
+import { policyStore } from './policy.ts';
 import { releaseStore } from './releases.ts';
 import { integer, text } from './rows.ts';
 import { migrate } from './schema.ts';
@@ -37,6 +38,7 @@ export async function openSqlStore(driver: Driver): Promise<Store> {
     enrolments: enrolmentStore(context),
     nodes: nodeStore(context),
     evidence: evidenceStore(context),
+    policy: policyStore(context),
     releases: releaseStore(context),
     secrets: secretStore(context),
     tokens: tokenStore(context),

@@ -36,6 +36,8 @@ export interface StoredEnrolment {
   readonly address: string;
   /** How the endorsement key came to be trusted. */
   readonly endorsement: string;
+  /** DER, leaf first; kept to look at them again when the policy changes. */
+  readonly ekCertificates: readonly Uint8Array[];
   readonly expires: number;
 }
 
@@ -66,13 +68,18 @@ export interface StoredCheck {
   readonly where?: string | undefined;
 }
 
+/** `suspended` by an operator; `unendorsed`: nobody vouches for its endorsement key any more. */
+export type NodeState = 'enrolled' | 'suspended' | 'unendorsed';
+
 export interface StoredNode {
   readonly id: string;
   readonly name: string;
   readonly ek: Uint8Array;
   readonly ak: Uint8Array;
   readonly akName: string;
-  readonly state: 'enrolled' | 'suspended';
+  readonly state: NodeState;
+  /** Given by operators. */
+  readonly labels: readonly string[];
   /** Until then another attestation key may be enrolled for this node. */
   readonly reenrolUntil: number | null;
   readonly enrolled: number;
@@ -91,6 +98,7 @@ export type TrustState =
   | 'expired'
   /** The release it was trusted for is not allowed any more. */
   | 'release'
+  /** Taken out: see its state. */
   | 'suspended';
 
 export interface NodeSummary {
@@ -110,6 +118,10 @@ export interface NodeSummary {
 
 export interface NodeDetail extends NodeSummary {
   readonly akName: string;
+  readonly state: NodeState;
+  readonly labels: readonly string[];
+  /** SHA-256 of the TLS client key of the last verdict, lower-case hex. */
+  readonly tlsKey: string | null;
   readonly endorsement: string;
   readonly reenrolUntil: number | null;
   /** Of the last evidence: those that failed, or all of a short list. */
@@ -143,7 +155,21 @@ export interface NewNode {
   readonly ak: Uint8Array;
   readonly akName: string;
   readonly endorsement: string;
+  /** DER, leaf first; without them nobody looks at its endorsement again. */
+  readonly ekCertificates?: readonly Uint8Array[];
   readonly now: number;
+}
+
+/** How a node's endorsement key came to be trusted. */
+export interface StoredEndorsement {
+  readonly id: string;
+  readonly state: NodeState;
+  readonly enrolled: number;
+  /** DER, leaf first; undefined when it enrolled with a version that did not keep them. */
+  readonly ekCertificates: readonly Uint8Array[] | undefined;
+  readonly endorsement: string;
+  /** An operator let it in. */
+  readonly approved: boolean;
 }
 
 export interface VerdictRecord {
@@ -161,6 +187,8 @@ export interface VerdictRecord {
   readonly clock: StoredClock;
   /** Of the release it is trusted with. */
   readonly version: string | null;
+  /** Digest of the rules it was judged by; see `policy.load`. */
+  readonly rules: string;
   /** SHA-256 of the TLS client key, lower-case hex. */
   readonly tlsKey: string;
   readonly agent: string;
@@ -207,12 +235,24 @@ export interface ReleaseChange {
   readonly actor: string;
 }
 
+/**
+ * Which nodes a secret is for, of those that are trusted: those named or that have one of the labels (any, when neither is
+ * given), as long as they run one of the releases (any, when none is given).
+ */
+export interface SecretScope {
+  readonly nodes: readonly string[];
+  readonly labels: readonly string[];
+  /** Id, NAME or NAME@VERSION. */
+  readonly releases: readonly string[];
+}
+
 export interface SecretSummary {
   readonly name: string;
   /** Bytes, before encryption. */
   readonly size: number;
   readonly set: number;
   readonly by: string;
+  readonly scope: SecretScope | 'everyone';
 }
 
 export interface SecretRequest {
@@ -230,7 +270,8 @@ export type SecretAnswer =
       readonly expires: number;
       readonly sealed: Uint8Array;
     }
-  | { readonly outcome: 'not-trusted' | 'not-found' };
+  | { readonly outcome: 'not-trusted' | 'not-found' }
+  | { readonly outcome: 'out-of-scope'; readonly node: string };
 
 export const tokenRoles = ['viewer', 'operator', 'admin'] as const;
 export type TokenRole = (typeof tokenRoles)[number];
@@ -288,6 +329,21 @@ export interface Act {
   readonly actor: string;
 }
 
+/** A policy comes into force. */
+export interface PolicyLoad {
+  /** Of the rules, and the rules themselves: what of the policy decides about verdicts that were given before. */
+  readonly digest: string;
+  readonly rules: string;
+  /** Digests of rules whose verdicts end; null are verdicts of which the rules are not known. */
+  readonly endedRules: readonly (string | null)[];
+  /** Ids of releases whose verdicts end. */
+  readonly endedReleases: readonly string[];
+  /** Milliseconds a verdict counts, at most. */
+  readonly lifetime: number;
+  readonly at: number;
+  readonly data: PendingDecision['data'];
+}
+
 export interface Store {
   readonly kind: 'sqlite' | 'postgres';
   readonly nonces: {
@@ -316,7 +372,17 @@ export interface Store {
     list(query: NodeQuery): Promise<readonly NodeSummary[]>;
     counts(now: number): Promise<readonly TrustCount[]>;
     allowReenrolment(id: string, act: Act & { readonly until: number }): Promise<boolean>;
-    setState(id: string, act: Act & { readonly state: StoredNode['state'] }): Promise<boolean>;
+    setState(id: string, act: Act & { readonly state: 'enrolled' | 'suspended' }): Promise<boolean>;
+    /** Those given before are gone. */
+    setLabels(id: string, act: Act & { readonly labels: readonly string[] }): Promise<boolean>;
+    /** By id, for another look at why they are trusted. */
+    endorsements(query: {
+      readonly after: string;
+      readonly limit: number;
+    }): Promise<readonly StoredEndorsement[]>;
+    endorsement(id: string): Promise<StoredEndorsement | undefined>;
+    /** From `enrolled` to `unendorsed` or back; suspended nodes stay so. */
+    setEndorsed(id: string, act: Act & { readonly problem: string | null }): Promise<boolean>;
     /** Forgets it; its decisions stay. */
     remove(id: string, act: Act): Promise<boolean>;
   };
@@ -333,6 +399,15 @@ export interface Store {
     record(verdict: VerdictRecord): Promise<'recorded' | 'nonce-gone' | 'node-changed' | 'overtaken'>;
     /** Uses the nonce up without touching the node: the sender did not prove to be it. */
     reject(nonce: string, decision: PendingDecision | undefined): Promise<'recorded' | 'nonce-gone'>;
+  };
+  readonly policy: {
+    /** Rules that verdicts which count were given by, and what they say as far as that is known. */
+    rules(): Promise<readonly { readonly digest: string | null; readonly rules: string | null }[]>;
+    /** Ends verdicts and records that. @returns how many ended */
+    load(change: PolicyLoad): Promise<number>;
+    /** What this store was told last under a name. */
+    mark(name: string): Promise<string | undefined>;
+    setMark(name: string, value: string): Promise<void>;
   };
   readonly releases: {
     add(release: StoredRelease, actor: string): Promise<'added' | 'already'>;

@@ -75,10 +75,21 @@ export function issueToken(verdict: Verdict, options: IssueOptions): VerdictToke
       },
     },
   };
-  const header = encode({ alg: 'ES256', kid: signer.kid, typ: 'eat+jwt' });
-  const input = `${header}.${encode(claims)}`;
+  const input = `${headerOf(signer)}.${encode(claims)}`;
   const signature = signer.sign(Buffer.from(input, 'latin1'));
   return { token: `${input}.${Buffer.from(signature).toString('base64url')}`, expires: exp * 1000 };
+}
+
+const headers = new WeakMap<TokenSigner, string>();
+
+/** The same for every token of a signer. */
+function headerOf(signer: TokenSigner): string {
+  let header = headers.get(signer);
+  if (header === undefined) {
+    header = encode({ alg: 'ES256', kid: signer.kid, typ: 'eat+jwt' });
+    headers.set(signer, header);
+  }
+  return header;
 }
 
 function encode(value: unknown): string {

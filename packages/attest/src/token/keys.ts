@@ -58,3 +58,8 @@ export function coordinatesOf(spki: Uint8Array): Pick<JsonWebKeyP256, 'x' | 'y'>
     y: bytes.toString('base64url', at + coordinate),
   };
 }
+
+/** The other way round from {@link coordinatesOf}. */
+export function spkiOf({ x, y }: Pick<JsonWebKeyP256, 'x' | 'y'>): Uint8Array {
+  return Buffer.concat([p256Prefix, Buffer.from(x, 'base64url'), Buffer.from(y, 'base64url')]);
+}

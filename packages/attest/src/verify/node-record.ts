@@ -14,7 +14,7 @@ const schema = z.object({
   ek: base64(limits.tpmPublic),
   ak: base64(limits.tpmPublic),
   akName: z.string().regex(/^(?:[0-9a-f]{2}){22,66}$/, 'is no name in lower-case hex'),
-  state: z.enum(['enrolled', 'suspended']).default('enrolled'),
+  state: z.enum(['enrolled', 'suspended', 'unendorsed']).default('enrolled'),
   last: z
     .object({
       clock: z.string().regex(/^\d{1,20}$/, 'is no number of milliseconds, as text'),

@@ -15,8 +15,8 @@ export interface NodeRecord {
   readonly ak: Uint8Array;
   /** Name of the AK at activation: algorithm and digest (34 bytes for SHA-256), lower-case hex. */
   readonly akName: string;
-  /** An operator may take a node out. */
-  readonly state: 'enrolled' | 'suspended';
+  /** `suspended` by an operator; `unendorsed`: nobody vouches for its endorsement key any more. */
+  readonly state: 'enrolled' | 'suspended' | 'unendorsed';
   /** Undefined before the first verdict. */
   readonly last?: LastSeen | undefined;
 }

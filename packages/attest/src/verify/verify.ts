@@ -26,9 +26,14 @@ import { userspaceCheck } from './userspace.ts';
 
 const nodeStateCheck: CheckDefinition = {
   id: 'node-state',
-  claim: 'no operator took the node out',
-  run({ node }) {
-    if (node.state !== 'enrolled') throw new Refused('an operator took the node out', { found: node.state });
+  claim: 'the node was not taken out',
+  run({ node: { state } }) {
+    if (state === 'enrolled') return;
+    const why =
+      state === 'suspended'
+        ? 'an operator took the node out'
+        : "nobody vouches for the node's endorsement key any more: its certificate was revoked, or a root or list changed";
+    throw new Refused(why, { found: state });
   },
 };
 

@@ -89,7 +89,7 @@ export function judge({ settings, signer }: PreparedJudge, request: JudgeRequest
       tlsKey: channelKey,
       id,
       now,
-      lifetime: policy.token.lifetime,
+      lifetime: Math.min(policy.token.lifetime, policy.verdict.lifetime),
       policyName: policy.name,
       endorsement,
       build,

@@ -3,9 +3,11 @@
 import { z } from 'zod';
 import {
   applicantsAnswerSchema,
+  labelsSchema,
   nodeDetailAnswerSchema,
   nodeDoneSchema,
   nodeId,
+  nodeLabelsSchema,
   nodesAnswerSchema,
   nodesQuerySchema,
   paths,
@@ -16,8 +18,10 @@ import type { Act, NodeSummary } from '../../store/index.ts';
 import type { VerifierContext } from '../context.ts';
 import { Refused } from '../refusal.ts';
 import { iso } from '../release-actions.ts';
-import { route } from './route.ts';
-import type { Call, Route } from './route.ts';
+import { problemOf } from '../endorsement-review.ts';
+import { actOf } from './act.ts';
+import { removal, route } from './route.ts';
+import type { Route } from './route.ts';
 
 /** Milliseconds in which a node that an operator let enrol anew has to do it. */
 const reenrolmentWindow = 86_400_000;
@@ -47,9 +51,9 @@ export const fleetRoutes: readonly Route[] = [
     async handle({ parameters }, { store, now }) {
       const found = await store.nodes.detail(parameters.node, now());
       if (found === undefined) throw new Refused('not-found', { message: 'no such node' });
-      const { akName, endorsement, checks } = found;
+      const { akName, state, labels, endorsement, checks } = found;
       const reenrolUntil = iso(found.reenrolUntil);
-      return { json: { ...nodeAnswer(found), akName, endorsement, reenrolUntil, checks } };
+      return { json: { ...nodeAnswer(found), akName, state, labels, endorsement, reenrolUntil, checks } };
     },
   }),
   route({
@@ -82,6 +86,7 @@ export const fleetRoutes: readonly Route[] = [
   }),
   action('approval', 'Let this endorsement key enrol without a certificate', async (id, act, { store }) => {
     await store.enrolments.approve(id, act);
+    await store.nodes.setEndorsed(id, { ...act, problem: null });
     return true;
   }),
   action(
@@ -93,23 +98,41 @@ export const fleetRoutes: readonly Route[] = [
   action('suspension', 'Take the node out: its evidence is refused', async (id, act, { store }) =>
     store.nodes.setState(id, { ...act, state: 'suspended' }),
   ),
-  action('resumption', 'End a suspension', async (id, act, { store }) =>
-    store.nodes.setState(id, { ...act, state: 'enrolled' }),
-  ),
+  action('resumption', 'End a suspension', async (id, act, { store, policy }) => {
+    const endorsement = await store.nodes.endorsement(id);
+    const problem = endorsement && problemOf(endorsement, { policy: policy(), now: act.at });
+    if (problem !== undefined) {
+      throw new Refused('conflict', {
+        message: `nobody vouches for its endorsement key any more (${problem}): approve it, or mend the policy`,
+      });
+    }
+    return store.nodes.setState(id, { ...act, state: 'enrolled' });
+  }),
   route({
-    method: 'DELETE',
-    path: `${paths.nodes}/:node`,
-    summary: 'Forget the node and its approval',
+    method: 'PUT',
+    path: `${paths.nodes}/:node/labels`,
+    summary: 'Give a node these labels and no others: secrets can be limited to them',
     access: 'admin',
     parameters: nodeDoneSchema,
-    answer: nodeDoneSchema,
+    body: labelsSchema,
+    answer: nodeLabelsSchema,
     reasons: ['not-found'],
     async handle(call, context) {
       const { node: id } = call.parameters;
-      if (!(await context.store.nodes.remove(id, actOf(call, context)))) throw new Refused('not-found');
+      const labels = [...new Set(call.body.labels)].toSorted();
+      if (!(await context.store.nodes.setLabels(id, { ...actOf(call, context), labels }))) {
+        throw new Refused('not-found', { message: 'no such node' });
+      }
       context.changes.poke();
-      return { json: { node: id } };
+      return { json: { node: id, labels } };
     },
+  }),
+  removal({
+    path: `${paths.nodes}/:node`,
+    summary: 'Forget the node and its approval',
+    parameters: nodeDoneSchema,
+    answer: nodeDoneSchema,
+    remove: async ({ node }, act, { store }) => store.nodes.remove(node, act),
   }),
 ];
 
@@ -123,7 +146,7 @@ function action(verb: string, summary: string, run: Action): Route {
     access: 'operator',
     parameters: nodeDoneSchema,
     answer: nodeDoneSchema,
-    reasons: ['not-found'],
+    reasons: ['not-found', 'conflict'],
     async handle(call, context) {
       const { node: id } = call.parameters;
       if (!(await run(id, actOf(call, context), context))) {
@@ -133,15 +156,6 @@ function action(verb: string, summary: string, run: Action): Route {
       return { json: { node: id } };
     },
   });
-}
-
-export function actOf({ operator }: Pick<Call, 'operator'>, { now }: VerifierContext): Act {
-  return { at: now(), actor: actorOf(operator) };
-}
-
-/** Names need not be unique, so the log has the id as well. */
-export function actorOf({ name, id }: Call['operator']): string {
-  return `${name} (${id})`;
 }
 
 function nodeAnswer(found: NodeSummary): NodeAnswer {

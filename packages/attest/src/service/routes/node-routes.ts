@@ -43,7 +43,7 @@ export const nodeRoutes: readonly Route[] = [
     parameters: z.object({ enrolment: z.string().max(64) }),
     body: activationRequestSchema,
     answer: activationAnswerSchema,
-    reasons: ['activation-refused', 'reenrolment-needed'],
+    reasons: ['activation-refused', 'endorsement-refused', 'reenrolment-needed'],
     async handle({ body, parameters }, context) {
       return { json: await activate(parameters.enrolment, body, context) };
     },

@@ -26,13 +26,15 @@ export function publicRoutes(openapi: () => unknown): readonly Route[] {
         'Requests can be answered: the database works, evidence can be judged, and the service is not stopping',
       access: 'public',
       unlimited: true,
-      answer: state,
+      answer: z.object({ status: z.string(), policy: z.enum(['current', 'refused']) }),
       reasons: ['unavailable'],
-      async handle(_call, { store, judge, serving }) {
+      async handle(_call, { store, judge, serving, policyStatus }) {
         if (!serving()) throw new Refused('unavailable', { message: 'stopping' });
         if (!judge.ready) throw new Refused('unavailable', { message: 'no thread can judge evidence' });
         await store.ping();
-        return { json: { status: 'ready' } };
+        // The policy from before still counts, so requests can be answered; why it does is in the log.
+        const policy = policyStatus.problem === undefined ? 'current' : 'refused';
+        return { json: { status: 'ready', policy } };
       },
     }),
     route({

@@ -3,9 +3,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { z } from 'zod';
 import type { ReasonCode } from '../../protocol/index.ts';
-import type { TokenRole, TokenSummary } from '../../store/index.ts';
+import type { Act, TokenRole, TokenSummary } from '../../store/index.ts';
 import type { VerifierContext } from '../context.ts';
 import type { PeerKey } from '../peer.ts';
+import { Refused } from '../refusal.ts';
+import { actOf } from './act.ts';
 
 export interface Call<Body = unknown, Query = unknown, Parameters = unknown> {
   readonly body: Body;
@@ -74,4 +76,27 @@ export function route<Body = undefined, Query = undefined, Parameters = undefine
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion
     handle: async (call, context) => spec.handle(call as Call<Body, Query, Parameters>, context),
   };
+}
+
+interface RemovalSpec<Parameters> extends Pick<Route, 'path' | 'summary'> {
+  readonly parameters: z.ZodType<Parameters>;
+  readonly answer: z.ZodType<Parameters>;
+  /** False when it is not there. */
+  readonly remove: (parameters: Parameters, act: Act, context: VerifierContext) => Promise<boolean>;
+}
+
+/** What an administrator takes away; the answer names it again. */
+export function removal<Parameters>({ remove, ...spec }: RemovalSpec<Parameters>): Route {
+  return route({
+    ...spec,
+    method: 'DELETE',
+    access: 'admin',
+    reasons: ['not-found'],
+    async handle(call, context) {
+      const removed = await remove(call.parameters, actOf(call, context), context);
+      if (!removed) throw new Refused('not-found', { message: 'not there' });
+      context.changes.poke();
+      return { json: call.parameters };
+    },
+  });
 }
