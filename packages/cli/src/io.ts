@@ -13,4 +13,6 @@ export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Aborted by the first SIGINT, SIGTERM or SIGHUP. */
   readonly signal: AbortSignal;
+  /** From then on SIGHUP does not end the command but calls this. */
+  readonly onHangup?: (listener: () => void) => void;
 }

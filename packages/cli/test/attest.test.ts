@@ -82,6 +82,49 @@ test('operators’ commands on the same machine need nothing but the state folde
   assert.match(missing.stderr, /no release\.json/);
 });
 
+test('a secret is for those somebody named', async () => {
+  const file = dir.file('secret');
+  const forgotten = await attest('secrets', 'set', 'db', file);
+  assert.equal(forgotten.status, 2);
+  assert.match(forgotten.stderr, /which nodes is it for/);
+  assert.equal((await attest('secrets', 'set', 'db', file, '--everyone', '--label', 'db')).status, 2);
+  const set = await attest(
+    'secrets',
+    'set',
+    'db',
+    file,
+    '--label',
+    'db',
+    '--label',
+    'web',
+    '--release',
+    'host@1',
+  );
+  assert.match(set.stdout, /for label db or label web, with host@1\n$/);
+  const { secrets } = JSON.parse((await attest('secrets', 'list', '--json')).stdout) as {
+    secrets: unknown[];
+  };
+  const scope = { nodes: [], labels: ['db', 'web'], releases: ['host@1'] };
+  assert.deepEqual(
+    secrets.map((one) => (one as { scope: unknown }).scope),
+    [scope, 'everyone'],
+  );
+  const unknown = await attest('label', 'worker', '--label', 'db');
+  assert.match(unknown.stderr, /no node is called worker/);
+});
+
+const policyLoads = (): number => log.split('"policy loaded"').length - 1;
+
+test('SIGHUP reads the policy again and ends nothing', async () => {
+  const known = policyLoads();
+  server?.kill('SIGHUP');
+  for (let tries = 0; tries < 200 && policyLoads() === known; tries += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  assert.equal(policyLoads(), known + 1);
+  assert.equal((await attest('nodes')).status, 0);
+});
+
 test('a token of a lower role may less, and says so', async () => {
   const made = await attest('token', 'create', '--name', 'ci', '--role', 'viewer', '--expires', '1d');
   assert.match(made.stdout, /^osgv_[\w-]{43}\n$/);
@@ -113,6 +156,7 @@ test('the audit answers yes, remembers where it was, and no to a changed databas
   assert.equal((await attest('audit', '--known', `${head.seq}:${'0'.repeat(64)}`)).status, 1);
   assert.equal((await attest('audit', '--known', 'nonsense')).status, 2);
   await stopServer('SIGTERM');
+  assert.equal(server?.exitCode, 0, 'to stop is what it was told');
   assert.match(log, /"event":"stopped"/);
   assert.ok(!log.includes('hunter2') && !log.includes('osgv_'));
   const unreachable = await attest('nodes');

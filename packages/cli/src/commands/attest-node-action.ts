@@ -1,7 +1,7 @@
 /** What operators do to a node: one request, one line. */
 
 import type { Command } from '../command.ts';
-import { defineCommand, needed } from '../command.ts';
+import { defineCommand, list, needed } from '../command.ts';
 import { asking, endpointOptions, findNode } from '../verifier.ts';
 
 interface Action {
@@ -74,4 +74,21 @@ export const attestForget: Command = action({
   path: '',
   done: 'forgotten',
   example: 'osguard attest forget worker-1',
+});
+
+export const attestLabel: Command = defineCommand({
+  description: `Labels say which secrets a node may get (osguard attest secrets set --label). Those given here take the place of those
+it had; without any it has none.`,
+  options: { ...endpointOptions, labels: list('--label <label>', 'a word, such as what the machine is for') },
+  args: { node: needed('<node>', 'its id, the beginning of it, or its name') },
+  examples: [{ line: 'osguard attest label worker-1 --label db', does: 'it gets the secrets of databases' }],
+  async run({ labels, ...values }, context) {
+    const { nodeLabelsSchema: answer, paths } = await import('@osguard/attest/protocol');
+    const done = await asking(values, context, async (client) => {
+      const path = `${paths.nodes}/${await findNode(client, values.node)}/labels`;
+      return client.ask({ method: 'PUT', path, body: { labels }, answer });
+    });
+    const now = done.labels.length === 0 ? 'no label' : done.labels.join(', ');
+    return { json: done, text: (paint) => `${paint.green('labelled')}: ${done.node} (${now})` };
+  },
 });

@@ -1,3 +1,4 @@
+import type { NodeState } from '@osguard/attest/protocol';
 import type { Command } from '../command.ts';
 import { defineCommand, needed } from '../command.ts';
 import { printable } from '../render/paint.ts';
@@ -22,7 +23,7 @@ export const attestNode: Command = defineCommand({
         const rows = [
           ['node', node.id],
           ['name', printable(node.name)],
-          ['trust', trustText(node.trust, paint)],
+          ['trust', trustText(node.trust, paint) + stateText(node.state)],
           ['release', releaseText(node.release)],
           ['last verdict', timeText(node.at)],
           ['counts until', timeText(node.expires)],
@@ -30,6 +31,7 @@ export const attestNode: Command = defineCommand({
           ['attestation key', node.akName],
           ['agent', printable(node.agent ?? '-')],
         ];
+        if (node.labels.length > 0) rows.push(['labels', printable(node.labels.join(', '))]);
         if (node.reenrolUntil !== null) rows.push(['may enrol anew', `until ${timeText(node.reenrolUntil)}`]);
         const failed = node.checks
           .filter(({ ok }) => !ok)
@@ -44,3 +46,8 @@ export const attestNode: Command = defineCommand({
     };
   },
 });
+
+function stateText(state: NodeState): string {
+  if (state === 'enrolled') return '';
+  return state === 'suspended' ? ' by an operator' : ': nobody vouches for its endorsement key any more';
+}

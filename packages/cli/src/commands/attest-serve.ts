@@ -9,7 +9,8 @@ holds the database, the key that seals secrets, the key that signs verdict token
 other attest commands on this machine use by themselves.
 
 Nobody is trusted by default: name the roots of endorsement certificates (--ek-root, or a policy), or approve endorsement keys
-one by one. The log goes to stderr, one JSON object a line. SIGTERM answers what is under way and ends. Several verifiers may
+one by one. The log goes to stderr, one JSON object a line. The policy and the files it names are read again when they change,
+and on SIGHUP; one with a mistake is refused and changes nothing. SIGTERM answers what is under way and ends. Several verifiers may
 share one PostgreSQL database when their state folders hold the same secrets.key and token.key.`,
   options: {
     dir: textOr('--dir <folder>', 'state folder', 'verifier'),
@@ -27,7 +28,7 @@ share one PostgreSQL database when their state folders hold the same secrets.key
     policy: text('--policy <file>', 'what is trusted and allowed'),
     ekRoots: list('--ek-root <file>', 'root of endorsement certificates (PEM or DER)'),
     releases: list('--release <folder>', 'signed release, promoted when it is new'),
-    secrets: list('--secret <name=file>', 'what trusted nodes may fetch under that name'),
+    secrets: list('--secret <name=file>', 'what every trusted node may fetch under that name'),
     tlsCert: text('--tls-cert <file>', 'certificate to show instead of an issued one (PEM)'),
     tlsKey: text('--tls-key <file>', 'its key (PEM)'),
     issuer: text('--issuer <url>', "who verdict tokens say they are from (the verifier's address)"),
@@ -68,6 +69,7 @@ share one PostgreSQL database when their state folders hold the same secrets.key
       version: '0.1.0',
       log: logTo(context),
     });
+    context.io.onHangup?.(() => void verifier.reload());
     const { url, tokenFile } = verifier;
     context.live(`${context.paint.green('listening')} on ${url}`);
     context.live(

@@ -192,6 +192,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./attest-node-action.ts')).attestResume,
   },
   {
+    path: ['attest', 'label'],
+    summary: 'say what a node is for, and so which secrets it may get',
+    load: async () => (await import('./attest-node-action.ts')).attestLabel,
+  },
+  {
     path: ['attest', 'forget'],
     summary: 'remove a node',
     load: async () => (await import('./attest-node-action.ts')).attestForget,
