@@ -69,10 +69,15 @@ export function verifyWith(
   const { parsed, check } = readEvidence(evidence);
   const material = new Material(parsed, context);
   const checks: AttestCheck[] = [check];
+  // A stranger's logs are not worth reading. An auditor, who has no connection, wants to see everything.
+  const toTheEnd = context.channelKey === 'offline';
+  let stranger = isUnauthenticated(check);
   for (const definition of definitions) {
-    // A stranger's logs are not worth reading. An auditor, who has no connection, wants to see everything.
-    if (context.channelKey !== 'offline' && checks.some(isUnauthenticated)) break;
-    checks.push(...runCheck(definition, material));
+    if (stranger && !toTheEnd) break;
+    for (const made of runCheck(definition, material)) {
+      checks.push(made);
+      stranger ||= isUnauthenticated(made);
+    }
   }
   return concludeFrom(checks, material);
 }

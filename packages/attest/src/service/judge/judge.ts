@@ -1,6 +1,6 @@
 /** One piece of evidence judged: the library's verdict, and the token that says it. Runs in a thread of its own. */
 
-import { randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { AttestError } from '../../error.ts';
 import { parseEvidence } from '../../evidence/parse.ts';
@@ -78,7 +78,7 @@ export function judge({ settings, signer }: PreparedJudge, request: JudgeRequest
   const agent = evidence?.agent.version ?? '';
   if (verdict.verdict !== 'trusted' || evidence === undefined)
     return { verdict, checks, agent, token: undefined };
-  const id = randomBytes(16).toString('base64url');
+  const id = randomUUID();
   const { token, expires } = issueToken(
     { ...conclusion, checks: made },
     {
