@@ -44,6 +44,14 @@ test('the page says what was found, and nothing in the evidence can act', () => 
   assert.match(proofHtml(proof(['blocked', 'untestable'])), /1 could not be tried/);
 });
 
+test('a choice of attacks is not taken for the whole proof', () => {
+  const environment = { accelerator: 'tcg', cpus: 2, memoryMiB: 2048, short: false, started: 'now' } as const;
+  const chosen = proofHtml({ ...proof(['blocked']), environment: { ...environment, complete: false } });
+  assert.match(chosen, /all 1 chosen attack blocked[^]*whole proof, chosen attacks only/);
+  const whole = proofHtml({ ...proof(['blocked']), environment: { ...environment, complete: true } });
+  assert.doesNotMatch(whole, /chosen/);
+});
+
 test('every tag is closed', () => {
   const open: string[] = [];
   for (const [, slash, name = ''] of proofHtml(proof(['blocked', 'untestable'])).matchAll(

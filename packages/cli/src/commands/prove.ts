@@ -89,7 +89,7 @@ function summaryText(
       ? paint.red(`${plural(notBlocked, 'attack')} not blocked`)
       : untestable > 0
         ? paint.yellow(`${plural(untestable, 'attack')} could not be tried`)
-        : paint.green(`all ${plural(blocked, 'attack')} blocked`);
+        : paint.green(`all ${plural(blocked, environment.complete ? 'attack' : 'chosen attack')} blocked`);
   const open = report.checks.filter(({ result }) => result !== 'blocked');
   const lines = [
     '',

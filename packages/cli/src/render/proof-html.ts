@@ -31,6 +31,7 @@ export interface ShownProof {
     readonly cpus: number;
     readonly memoryMiB: number;
     readonly short: boolean;
+    readonly complete: boolean;
     /** ISO 8601. */
     readonly started: string;
   };
@@ -66,7 +67,7 @@ export function proofHtml(proof: ShownProof): string {
       ? `${plural(summary.notBlocked, 'attack')} not blocked`
       : summary.untestable > 0
         ? `all that could be tried was blocked, ${summary.untestable} could not be tried`
-        : `all ${plural(summary.blocked, 'attack')} blocked`;
+        : `all ${plural(summary.blocked, proof.environment?.complete === false ? 'chosen attack' : 'attack')} blocked`;
   const state = summary.notBlocked > 0 ? 'not-blocked' : summary.untestable > 0 ? 'untestable' : 'blocked';
   return `<!doctype html>
 <html lang="en">
@@ -94,8 +95,8 @@ ${cleanBoot === undefined ? '' : cleanBootHtml(cleanBoot)}
 ${checks.map(rowHtml).join('\n')}
 </tbody>
 </table>
-<p class="note">An attack counts as blocked only when every attempt failed and its control, the same thing where it is
-allowed, worked. Evidence is the kernel's or the firmware's own line where there is one.</p>
+<p class="note">An attack counts as blocked only when every attempt failed and no control failed; a control is the same thing
+where it is allowed. Evidence is the kernel's or the firmware's own line where there is one.</p>
 </main>
 </body>
 </html>
@@ -131,8 +132,11 @@ function fact(name: string, value: string | undefined): string {
 
 function environmentHtml(environment: ShownProof['environment']): string {
   if (environment === undefined) return '';
-  const { accelerator, cpus, memoryMiB, short, started } = environment;
-  const kind = short ? 'short proof, without control boots' : 'whole proof';
+  const { accelerator, cpus, memoryMiB, short, complete, started } = environment;
+  const kind = [
+    short ? 'short proof, without control boots' : 'whole proof',
+    ...(complete ? [] : ['chosen attacks only']),
+  ].join(', ');
   const machine = `${accelerator.toUpperCase()}, ${plural(cpus, 'processor')}, ${memoryMiB} MiB`;
   return `<br>\n${kind}, ${escapeHtml(started)}; virtual machine: ${escapeHtml(machine)}`;
 }
@@ -191,7 +195,8 @@ details ol { margin: .3rem 0; padding-left: 1.4rem; overflow-wrap: anywhere; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .3rem 1.5rem; margin: 0; }
 dd { margin: 0; } dd ul { margin: 0; padding-left: 1.2rem; }
 @media (max-width: 44rem) { thead { display: none; } tr, td { display: block; } td { border: 0; padding: .15rem 0; }
-  tr { padding: .6rem 0; border-bottom: 1px solid var(--line); } td:last-child { text-align: left; } }
+  tr { padding: .6rem 0; border-bottom: 1px solid var(--line); } td:last-child { text-align: left; }
+  dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .6rem; } }
 @media print { body { max-width: none; padding: 0; font-size: 11px; } summary, tr.blocked details { display: none; }
   details::details-content { content-visibility: visible; display: block; height: auto; } tr { break-inside: avoid; } }
 `;
