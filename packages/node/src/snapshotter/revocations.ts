@@ -72,16 +72,12 @@ export class Revocations {
 
   /** Undefined when the file is not there, or is the one that was looked at before. */
   #readChanged(path: string): { readonly bytes: Uint8Array; readonly mark: string } | undefined {
-    try {
-      const { mtimeMs, size, ino } = lstatSync(path);
-      const mark = `${mtimeMs} ${size} ${ino}`;
-      if (this.#seen.get(path) === mark) return undefined;
-      const bytes = readOwnFile(path, largestRevocations);
-      return bytes && { bytes, mark };
-    } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-      throw error;
-    }
+    const found = lstatSync(path, { throwIfNoEntry: false });
+    if (found === undefined) return undefined;
+    const mark = `${found.mtimeMs} ${found.size} ${found.ino}`;
+    if (this.#seen.get(path) === mark) return undefined;
+    const bytes = readOwnFile(path, largestRevocations);
+    return bytes && { bytes, mark };
   }
 
   #take(bytes: Uint8Array, path: string): void {

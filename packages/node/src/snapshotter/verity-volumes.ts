@@ -42,6 +42,7 @@ export class VerityVolumes implements Volumes {
   readonly #host: VolumeHost;
   /** Mounts this process made or compared with the kernel's table, by root hash. */
   readonly #known = new Map<string, Known>();
+  #reading: Promise<ReadonlyMap<string, Mount>> | undefined;
 
   /** @param folder where layers are mounted, on a file system that does not survive the boot. */
   constructor(folder: string, host: VolumeHost = thisHost) {
@@ -51,7 +52,7 @@ export class VerityVolumes implements Volumes {
 
   async open(layer: Layer, files: LayerFiles): Promise<string> {
     const folder = join(this.#folder, String(layer.id));
-    const mounted = (await this.#host.mounts()).get(folder);
+    const mounted = (await this.#mounts()).get(folder);
     if (mounted !== undefined && (await this.#isLayer(layer, { folder, mounted }))) return folder;
     // Something else, or a volume half open: nothing of it is used.
     await this.#unmount(folder);
@@ -105,6 +106,15 @@ export class VerityVolumes implements Volumes {
       if (rootHash !== undefined) found.add(rootHash);
     }
     return found;
+  }
+
+  /** Layers opened in the same turn of the event loop share one reading: nothing is mounted in between. */
+  #mounts(): Promise<ReadonlyMap<string, Mount>> {
+    if (this.#reading === undefined) {
+      this.#reading = this.#host.mounts();
+      process.nextTick(() => (this.#reading = undefined));
+    }
+    return this.#reading;
   }
 
   /** Whether the mount is the whole of the layer's own volume, by what the kernel says. */
