@@ -88,8 +88,8 @@ export class PairHost implements AsyncDisposable {
   }
 
   /** A program of the host, for whoever wants to know more. */
-  async program(argv: readonly string[]): Promise<Outcome> {
-    return this.#host.program(argv);
+  async program(argv: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Outcome> {
+    return this.#host.ask('run-program', { argv, env });
   }
 
   /** `ctr run --rm` to its end. Seconds. @throws MachineError (`control-failed`) when the container does not run */
@@ -116,7 +116,7 @@ export class PairHost implements AsyncDisposable {
       env: { PYTHONHOME: `${intruderMount}/usr` },
     });
     const outcome = await this.#host.must(ask, folder);
-    const json = /^READ (\{.*\})$/m.exec(outcome.output)?.[1];
+    const json = /READ (\{.*\})$/m.exec(outcome.output)?.[1];
     if (json === undefined) throw failed(folder, outcome);
     const { seconds, files, bytes }: ReadFiles = JSON.parse(json);
     return { seconds, files, bytes };
