@@ -61,7 +61,7 @@ export class LayerStore {
   /** Makes the folders, and removes what an earlier process left half done. */
   async start(): Promise<void> {
     const { folder, metadata, volumes, now, log } = this.#options;
-    await ownFolder(folder, 0o711);
+    await ownFolder(folder, 0o700);
     await ownFolder(this.incoming, 0o700);
     for (const name of await readdir(this.incoming)) {
       const path = join(this.incoming, name);
