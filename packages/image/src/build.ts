@@ -38,6 +38,7 @@ import { pruneTree } from './prune/index.ts';
 import { trustedVolumeSigners } from './release/trust.ts';
 import { writeManifest } from './release/manifest.ts';
 import { describePieces } from './release/pieces.ts';
+import { describeBuild } from './release/provenance.ts';
 import type { ReleaseFolder } from './release/folder.ts';
 import { openRelease } from './release/folder.ts';
 import { writeSbom } from './release/sbom.ts';
@@ -73,7 +74,8 @@ export async function buildImage(options: BuildOptions): Promise<BuiltRelease> {
   const { keyring, cacheFolder, sink } = options;
   const signal = options.signal;
   const signers = await openSigners(keyring);
-  const { definition, folder, warnings } = await loadDefinition(options.definition);
+  const loaded = await loadDefinition(options.definition);
+  const { definition, folder, warnings } = loaded;
   for (const { code, message } of warnings) sink({ type: 'warning', code, message });
 
   await using output = await createOutputFolder(options.output);
@@ -218,6 +220,7 @@ export async function buildImage(options: BuildOptions): Promise<BuiltRelease> {
       await writeSbom(file('sbom.spdx.json'), { definition, records, components, image, time, threads });
       const { architecture } = definition;
       await writeManifest(output.path, {
+        build: await describeBuild({ definition: loaded, lock, keyring, components }),
         signer: signers.release,
         threads,
         hashed: await large,

@@ -20,12 +20,18 @@ import { FileThreads } from '../src/files/file-threads.ts';
 import { openFileSource } from '../src/files/source.ts';
 import { commandLine, ipePolicy } from '../src/host/index.ts';
 import { writeReferenceValues } from '../src/measure/index.ts';
+import type { Lock } from '../src/packages/index.ts';
+import { encodeLock } from '../src/packages/index.ts';
+import type { WriteManifestOptions } from '../src/release/manifest.ts';
 import { writeManifest } from '../src/release/manifest.ts';
 import type { DescribedPiece } from '../src/release/pieces.ts';
 import { describePieces } from '../src/release/pieces.ts';
+import { describeBuild } from '../src/release/provenance.ts';
 import { writeSbom } from '../src/release/sbom.ts';
 import { RootTree } from '../src/tree/index.ts';
 import { usrSalt, writeUsr } from '../src/usr/write-usr.ts';
+
+type Build = WriteManifestOptions['build'];
 
 export interface SmallReleaseOptions {
   readonly keyring: Keyring;
@@ -43,19 +49,42 @@ export interface SmallReleaseOptions {
     /** What the manifest says, which the role release signs all the same. */
     readonly facts?: Partial<Omit<ReleaseManifest, 'files'>>;
     readonly usrDigest?: string;
+    readonly build?: (build: Build) => Build;
+    readonly lock?: Lock;
     readonly pieces?: (pieces: readonly DescribedPiece[]) => readonly DescribedPiece[];
   };
 }
 
 const time = 1_700_000_000;
 
+export const smallLock: Lock = {
+  schema: 'osguard-lock/v1',
+  architecture: 'amd64',
+  suite: 'trixie',
+  time,
+  request: { base: ['base-files'], extra: [] },
+  packages: [
+    {
+      name: 'base-files',
+      version: '13.8+deb13u1',
+      architecture: 'amd64',
+      archive: 'debian',
+      path: 'pool/main/b/base-files/base-files_13.8+deb13u1_amd64.deb',
+      size: 73_000,
+      sha256: '5a'.repeat(32),
+      stage: 'base',
+    },
+  ],
+};
+
 export async function writeSmallRelease(folder: string, options: SmallReleaseOptions): Promise<void> {
   const { keyring, change = {} } = options;
   mkdirSync(folder);
   const file = (name: string): string => join(folder, name);
-  const { definition } = parseDefinition(
+  const loaded = parseDefinition(
     'schema: osguard/v1\nname: small\nversion: "1"\ndisk: { esp: 36 MiB, usr: 1 MiB, var: 1 MiB }\n',
   );
+  const { definition } = loaded;
   const tree = new RootTree();
   tree.putDirectory('usr');
   tree.putFile('usr/bin/program', new Uint8Array(20_000).fill(7), { mode: 0o755 });
@@ -131,7 +160,11 @@ export async function writeSmallRelease(folder: string, options: SmallReleaseOpt
   await using threads = new FileThreads(1);
   const records = { packages: [], owners: new Map<string, string>() };
   await writeSbom(file('sbom.spdx.json'), { definition, records, image: file('usr.erofs'), time, threads });
+  const lock = change.lock ?? smallLock;
+  writeFileSync(file('osguard.lock'), encodeLock(lock));
+  const build = await describeBuild({ definition: loaded, lock, keyring, components: [] });
   await writeManifest(folder, {
+    build: change.build?.(build) ?? build,
     signer: await (change.releaseSigner ?? keyring).signer('release'),
     threads,
     sparse: new Map([['disk.raw', change.pieces?.(pieces) ?? pieces]]),

@@ -111,7 +111,10 @@ describe('offline verification', () => {
 
   test('a signer of another role or owner is found where it signed', async () => {
     assert.deepEqual(await failures(await build({ usrSigner: foreign })), ['root-hash-signature']);
-    assert.deepEqual(await failures(await build({ releaseSigner: foreign })), ['release-signature']);
+    assert.deepEqual(await failures(await build({ releaseSigner: foreign })), [
+      'release-signature',
+      'provenance',
+    ]);
     const boot = await failures(await build({ bootSigner: foreign }));
     assert.deepEqual(boot, [
       'esp-files',

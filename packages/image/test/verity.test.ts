@@ -78,7 +78,7 @@ describe('formatVerity', () => {
     const { rootHash } = await formatted(dir, data);
     const options = { data: { path: dir.file('data') }, tree: { path: dir.file('tree') }, rootHash };
     await using pool = new FileThreads(1);
-    for (const helper of [undefined, async (job: LevelJob) => pool.level(job)]) {
+    for (const helper of [undefined, (job: LevelJob) => pool.level(job)]) {
       const unlike = async (twin: Uint8Array): Promise<VerityVerdict> => {
         writeFileSync(dir.file('twin'), twin);
         return verifyVerity({ ...options, twin: { path: dir.file('twin') }, ...(helper && { helper }) });

@@ -60,12 +60,19 @@ class View {
 
   *release({ release }: ImageReport): Generator<TreeNode> {
     if (release === undefined) return;
-    const { kernel, architecture, created, files } = release;
+    const { kernel, architecture, created, files, provenance } = release;
     const children = files.map(({ path, size }) => ({
       label: `${printable(path)}  ${this.#dim(formatBytes(size))}`,
     }));
     const facts = `kernel ${printable(kernel)}, ${printable(architecture)}, ${printable(created)}`;
     yield { label: `release: ${facts}`, children: this.#some(children, 'file') };
+    if (provenance === undefined) return;
+    const { osguard, builder, definition, packages, others } = provenance;
+    const inputs = `${plural(packages, 'package')} and ${plural(others, 'other input')}`;
+    yield {
+      label: `provenance: osguard ${printable(osguard)}, ${inputs}`,
+      children: [{ label: `builder ${printable(builder)}` }, { label: `definition sha256 ${definition}` }],
+    };
   }
 
   *disk({ disk, esp }: ImageReport): Generator<TreeNode> {

@@ -10,3 +10,12 @@ export type {
 } from './manifest.ts';
 export { packageListDigest } from './package-digest.ts';
 export type { ListedPackage } from './package-digest.ts';
+export {
+  encodeProvenance,
+  imageBuilderId,
+  imageBuildType,
+  parseProvenance,
+  provenancePredicateType,
+  provenanceSubjects,
+} from './provenance.ts';
+export type { ProvenanceDependency, ProvenanceSubject, ReleaseProvenance } from './provenance.ts';

@@ -58,8 +58,17 @@ export interface FileJobResult {
   readonly findings?: LevelFindings;
 }
 
+/** Whether the caller is the one who does the job: true for the first who asks, of all threads. */
+export function claimJob(claim: Int32Array): boolean {
+  return Atomics.exchange(claim, 0, 1) === 0;
+}
+
 /** Read by pieces of this many bytes: two of them fit in a second-level cache. */
 const pieceSize = 128 * 1024;
+
+/** Jobs of a thread run one after another: what they work in is made once. */
+const memory = [Buffer.allocUnsafeSlow(pieceSize), Buffer.allocUnsafeSlow(pieceSize)] as const;
+const zeros: Buffer = Buffer.alloc(pieceSize);
 
 /**
  * @throws system errors, an error with the code `TRUNCATED` where a file ends too early, FormatError where a level does.
@@ -96,7 +105,7 @@ function digest({ path, algorithms, bodies }: DigestJob): FileJobResult {
 
 function firstDifference({ area, other }: CompareJob): number | undefined {
   using one = open(area.path);
-  using two = open(other.path);
+  using two = open(other.path, 1);
   for (let done = 0; done < area.size; done += pieceSize) {
     const length = Math.min(pieceSize, area.size - done);
     const a = one.read(area.offset + done, length);
@@ -108,7 +117,6 @@ function firstDifference({ area, other }: CompareJob): number | undefined {
 
 function firstNonZero({ path, offset, size }: FileArea): number | undefined {
   using file = open(path);
-  const zeros = Buffer.alloc(pieceSize);
   for (let done = 0; done < size; done += pieceSize) {
     const bytes = file.read(offset + done, Math.min(pieceSize, size - done));
     if (!bytes.equals(zeros.subarray(0, bytes.length))) {
@@ -123,9 +131,10 @@ interface OpenFile extends Disposable {
   read(offset: number, length: number): Buffer;
 }
 
-function open(path: string): OpenFile {
+/** @param place Which memory to read into: two files that are open at once need two. */
+function open(path: string, place: 0 | 1 = 0): OpenFile {
   const fd = openSync(path, 'r');
-  const buffer = Buffer.allocUnsafeSlow(pieceSize);
+  const buffer = memory[place];
   return {
     read(offset, length) {
       let done = 0;

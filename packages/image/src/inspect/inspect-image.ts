@@ -2,7 +2,10 @@
 
 import { readFileSync, statSync } from 'node:fs';
 import { FormatError } from '@osguard/formats/bytes';
+import { parseDsse } from '@osguard/formats/dsse';
+import { imageBuilderId, imageBuildType, parseProvenance } from '@osguard/formats/release';
 import { parseSpdx } from '@osguard/formats/spdx';
+import { isDebianPackage, provenanceName } from '../release/provenance.ts';
 import type { BootImage } from './boot-image.ts';
 import { describeBootImage } from './boot-image.ts';
 import { Findings } from './findings.ts';
@@ -10,7 +13,7 @@ import type { OpenedImage } from './open.ts';
 import { openImage } from './open.ts';
 import { describeDisk } from './partitions.ts';
 import { describeIpe, describeSelinux, describeVerity } from './protections.ts';
-import type { ImageReport, PackageReport, ReleaseReport } from './report.ts';
+import type { ImageReport, PackageReport, ProvenanceReport, ReleaseReport } from './report.ts';
 import type { OpenedUsr } from './usr.ts';
 import { describeUsr, openUsr } from './usr.ts';
 import { describeWeaker } from './weaker.ts';
@@ -18,6 +21,8 @@ import { lastValue } from './words.ts';
 
 /** Bytes; 2,000 files make 1.5 MB. */
 const largestSbom = 64 * 1024 * 1024;
+/** Bytes; 150 packages make 80 kB. */
+const largestProvenance = 64 * 1024 * 1024;
 
 /**
  * Reads as much of `target` as can be read; the rest becomes findings.
@@ -48,7 +53,7 @@ export function inspectOpened(opened: OpenedImage, findings: Findings): Inspecte
   const verity = describeVerity(input);
   const selinux = usr && describeSelinux(usr, findings);
   const packages = describePackages(opened, findings);
-  const release = describeRelease(opened);
+  const release = describeRelease(opened, findings);
   if (release !== undefined && rootHash !== undefined && opened.release?.rootHash !== rootHash) {
     findings.add('release.json', `names the root hash ${opened.release?.rootHash}, the command line another`);
   }
@@ -81,11 +86,43 @@ export function inspectOpened(opened: OpenedImage, findings: Findings): Inspecte
   return { report: { ...facts, weaker: describeWeaker(facts), findings: findings.list }, boot, usr };
 }
 
-function describeRelease({ release }: OpenedImage): ReleaseReport | undefined {
+function describeRelease(opened: OpenedImage, findings: Findings): ReleaseReport | undefined {
+  const { release } = opened;
   if (release === undefined) return undefined;
   const { name, version, kernel, architecture, created, files } = release.manifest;
   const keyIds = release.envelope.signatures.map(({ keyid }) => keyid ?? '');
-  return { name, version, kernel, architecture, created, keyIds, files };
+  const provenance = describeProvenance(opened, findings);
+  return {
+    name,
+    version,
+    kernel,
+    architecture,
+    created,
+    keyIds,
+    files,
+    ...(provenance !== undefined && { provenance }),
+  };
+}
+
+function describeProvenance(opened: OpenedImage, findings: Findings): ProvenanceReport | undefined {
+  const path = opened.file(provenanceName);
+  if (path === undefined) return undefined;
+  return findings.attempt(provenanceName, () => {
+    const { size } = statSync(path);
+    if (size > largestProvenance) throw new FormatError('too-large', `a provenance of ${size} bytes`);
+    const { payload, signatures } = parseDsse(readFileSync(path));
+    const { dependencies, osguard } = parseProvenance(payload);
+    const packages = dependencies.filter(isDebianPackage).length;
+    return {
+      buildType: imageBuildType,
+      builder: imageBuilderId,
+      osguard,
+      definition: dependencies.find(({ name }) => name === 'definition')?.digest?.sha256 ?? '',
+      packages,
+      others: dependencies.length - packages,
+      keyIds: signatures.map(({ keyid }) => keyid ?? ''),
+    };
+  });
 }
 
 function describePackages(opened: OpenedImage, findings: Findings): readonly PackageReport[] | undefined {

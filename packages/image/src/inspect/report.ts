@@ -45,6 +45,22 @@ export interface ReleaseReport {
   /** Key identifiers of the DSSE envelope; unverified. */
   readonly keyIds: readonly string[];
   readonly files: readonly ReleaseFile[];
+  readonly provenance?: ProvenanceReport;
+}
+
+/** What provenance.json claims; unverified. */
+export interface ProvenanceReport {
+  readonly buildType: string;
+  readonly builder: string;
+  /** Version of osguard that built it. */
+  readonly osguard: string;
+  /** SHA-256 of the definition's text, lower-case hex. */
+  readonly definition: string;
+  /** Debian packages among the inputs. */
+  readonly packages: number;
+  /** Other inputs: files, certificates, components. */
+  readonly others: number;
+  readonly keyIds: readonly string[];
 }
 
 export interface DiskReport {

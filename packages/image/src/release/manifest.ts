@@ -1,9 +1,19 @@
-/** Writes release.json: size and digest of every file of the folder, signed by the role `release`. */
+/**
+ * Writes provenance.json and release.json: what the files of the folder were made of, and size and digest of every one.
+ * The role `release` signs both.
+ */
 
+import { createHash } from 'node:crypto';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ReleaseFile, ReleaseManifest } from '@osguard/formats/release';
-import { encodeRelease, releasePayloadType } from '@osguard/formats/release';
+import { inTotoPayloadType } from '@osguard/formats/dsse';
+import type { ReleaseFile, ReleaseManifest, ReleaseProvenance } from '@osguard/formats/release';
+import {
+  encodeProvenance,
+  encodeRelease,
+  provenanceSubjects,
+  releasePayloadType,
+} from '@osguard/formats/release';
 import type { Signer } from '@osguard/keys';
 import { signDsse } from '@osguard/keys';
 import { ImageError } from '../error.ts';
@@ -13,9 +23,12 @@ import type { HashedFile } from '../files/hash.ts';
 import { hashFiles } from '../files/hash.ts';
 import { manifestName } from './folder.ts';
 import type { DescribedPiece } from './pieces.ts';
+import { provenanceName } from './provenance.ts';
 
 export interface WriteManifestOptions {
   readonly facts: Omit<ReleaseManifest, 'files'>;
+  /** How the files came about. */
+  readonly build: Omit<ReleaseProvenance, 'subjects'>;
   readonly signer: Signer;
   /** Hashes what is not known yet. */
   readonly threads: FileThreads;
@@ -25,10 +38,29 @@ export interface WriteManifestOptions {
   readonly sparse?: ReadonlyMap<string, readonly DescribedPiece[]>;
 }
 
-export async function writeManifest(
+export async function writeManifest(folder: string, options: WriteManifestOptions): Promise<ReleaseManifest> {
+  const { facts, build, signer } = options;
+  const made = await describeFiles(folder, options);
+  const provenance = await signDsse(signer, {
+    payloadType: inTotoPayloadType,
+    payload: encodeProvenance({ ...build, subjects: provenanceSubjects(made) }),
+  });
+  await writeWhole(join(folder, provenanceName), provenance);
+  const sha256 = createHash('sha256').update(provenance).digest('hex');
+  const own: ReleaseFile = { path: provenanceName, size: provenance.length, sha256 };
+  const manifest = { ...facts, files: [...made, own].toSorted((a, b) => (a.path < b.path ? -1 : 1)) };
+  const envelope = await signDsse(signer, {
+    payloadType: releasePayloadType,
+    payload: encodeRelease(manifest),
+  });
+  await writeWhole(join(folder, manifestName), envelope);
+  return manifest;
+}
+
+async function describeFiles(
   folder: string,
-  { facts, signer, threads, hashed = [], sparse = new Map() }: WriteManifestOptions,
-): Promise<ReleaseManifest> {
+  { threads, hashed = [], sparse = new Map() }: WriteManifestOptions,
+): Promise<readonly ReleaseFile[]> {
   const found = await readdir(folder, { recursive: true, withFileTypes: true });
   const paths = found
     .filter((entry) => entry.isFile() && entry.name !== manifestName)
@@ -61,11 +93,5 @@ export async function writeManifest(
       files.push({ path, size: (await stat(join(folder, path))).size, pieces });
     }
   }
-  const manifest = { ...facts, files };
-  const envelope = await signDsse(signer, {
-    payloadType: releasePayloadType,
-    payload: encodeRelease(manifest),
-  });
-  await writeWhole(join(folder, manifestName), envelope);
-  return manifest;
+  return files;
 }

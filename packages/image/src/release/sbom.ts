@@ -9,6 +9,7 @@ import { openFileSource } from '../files/source.ts';
 import { writeWhole } from '../files/write.ts';
 import type { PackageRecords } from '../root/index.ts';
 import { usrDigests } from './usr-digests.ts';
+import { version } from './version.ts';
 
 export interface WriteSbomOptions {
   readonly definition: Definition;
@@ -40,7 +41,7 @@ export async function writeSbom(
     name: definition.name,
     version: definition.version,
     created: time,
-    tool: 'osguard-0.1.0',
+    tool: `osguard-${version}`,
     namespace,
     distribution: { id: definition.distribution.name, version: definition.distribution.suite },
     packages: records.packages,

@@ -142,14 +142,16 @@ export async function checkSameRoot(
   });
 }
 
-/** Where two sources differ, the end of the shorter one included. */
+/** Where two sources of different files differ, the end of the shorter one included. */
 function firstDifference(a: ByteSource, b: ByteSource): number | undefined {
   const common = Math.min(a.size, b.size);
   for (let at = 0; at < common; at += pieceSize) {
     const length = Math.min(pieceSize, common - at);
-    const bytes = Buffer.from(a.read(at, length));
+    const bytes = a.read(at, length);
     const others = b.read(at, length);
-    if (!bytes.equals(others)) return at + bytes.findIndex((octet, index) => octet !== others[index]);
+    if (Buffer.compare(bytes, others) !== 0) {
+      return at + bytes.findIndex((octet, index) => octet !== others[index]);
+    }
   }
   return a.size === b.size ? undefined : common;
 }

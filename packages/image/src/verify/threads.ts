@@ -3,6 +3,9 @@
 import { availableParallelism } from 'node:os';
 import { FileThreads } from '../files/file-threads.ts';
 
+/** Memory is slower than that many. */
+const most = 7;
+
 export function verifyThreads(): FileThreads {
-  return new FileThreads(Math.max(1, availableParallelism() - 1));
+  return new FileThreads(Math.min(Math.max(1, availableParallelism() - 1), most));
 }

@@ -21,6 +21,7 @@ import { CheckList } from './checks.ts';
 import { checkDisk, checkEsp, checkEspFiles, checkUsrPartitions } from './disk.ts';
 import { checkMeasurements } from './measurements.ts';
 import { checkCommandLine, checkIpe, checkSelinux, checkVolumeSigners } from './policy.ts';
+import { checkProvenance } from './provenance.ts';
 import { checkFiles, checkManifest, checkSameRoot, checkSbom, usrImageName } from './release.ts';
 import { verifyThreads } from './threads.ts';
 import { checkUki } from './uki.ts';
@@ -95,6 +96,7 @@ async function runChecks(list: CheckList, input: RunInput): Promise<DiskFacts> {
   // Threads read the files while this one follows the chain on the disk.
   const files = checkFiles(list, release, { threads, usr: usr.promise, allDigests });
   files.catch(() => undefined);
+  await checkProvenance(list, release, trust);
   try {
     return await verifyDisk(list, { ...input, path: release.file('disk.raw'), onUsr: usr.resolve });
   } finally {

@@ -19,7 +19,13 @@ export interface VerityWorkOptions {
 }
 
 /** A thread that is there already: takes part in a job until nothing of it is left. */
-export type LevelHelper = (job: LevelJob) => Promise<LevelFindings>;
+export type LevelHelper = (job: LevelJob) => HelpedLevel;
+
+export interface HelpedLevel {
+  readonly findings: Promise<LevelFindings>;
+  /** Nothing is left: whoever has not begun need not begin. */
+  readonly dismiss?: () => void;
+}
 
 export interface RunOptions {
   /** Threads in all, this one included; one per core unless given. */
@@ -52,15 +58,18 @@ export async function runLevel(
     Math.floor(size / (helper === startWorker ? worthAThread : worthAHelper)),
   );
   // Handlers are attached before anything can fail; a failure is thrown once nobody uses the files any more.
-  const others = Array.from({ length: helpers }, () => helper(job));
+  const helped = Array.from({ length: helpers }, () => helper(job));
+  const others = helped.map((each) => each.findings);
   const all = Promise.allSettled(others);
   try {
     const own = await runHere(job, { signal, onBlocks });
+    for (const { dismiss } of helped) dismiss?.();
     const findings = [own, ...(await Promise.all(others))];
     signal?.throwIfAborted();
     return merge(findings, job.maxFindings);
   } finally {
     stopJob(job.control);
+    for (const { dismiss } of helped) dismiss?.();
     await all;
   }
 }
@@ -82,7 +91,11 @@ async function runHere(
   }
 }
 
-async function startWorker(job: LevelJob): Promise<LevelFindings> {
+function startWorker(job: LevelJob): HelpedLevel {
+  return { findings: runWorker(job) };
+}
+
+async function runWorker(job: LevelJob): Promise<LevelFindings> {
   const worker = new Worker(new URL('./level-worker.ts', import.meta.url), { workerData: job });
   return new Promise((resolve, reject) => {
     worker.once('message', (outcome: WorkerOutcome) => {
