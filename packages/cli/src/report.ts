@@ -1,5 +1,6 @@
 /** Any thrown value, as the one shape people and programs are told about failures in. */
 
+import { dirname } from 'node:path';
 import { DiagnosticsError, isAbort, OsguardError } from '@osguard/events';
 import type { Diagnostic, ExitCode } from '@osguard/events';
 
@@ -49,17 +50,25 @@ export function reportOf(error: unknown): ErrorReport {
   if ('environment' in error && 'hint' in error) return fromParts(error, error.environment === true ? 3 : 2);
   const system = code === undefined ? undefined : systemErrors.get(code);
   if (system !== undefined && 'syscall' in error) {
-    const path = 'path' in error && typeof error.path === 'string' ? `${error.path}: ` : '';
+    const file = 'path' in error && typeof error.path === 'string' ? finalName(error.path) : undefined;
     const { says, exitCode } = system;
-    const hint =
-      system.hint ?? (code === 'ENOENT' && path !== '' && !path.startsWith('/') ? lookedIn() : undefined);
+    const hint = system.hint ?? hintFor(code, file);
+    const path = file === undefined ? '' : `${file}: `;
     return { code: code ?? '', message: path + says, exitCode, ...(hint !== undefined && { hint }) };
   }
   return internal(error.message);
 }
 
-/** A relative path was meant for another folder more often than it was misspelt. */
-function lookedIn(): string | undefined {
+/** Without what a file is called while it is being written: nobody named that. */
+function finalName(path: string): string {
+  return path.replace(/\/\.([^/]+)\.partial-[\w-]+$/, '/$1').replace(/\.partial-[\w-]+$|\.\d+\.tmp$/, '');
+}
+
+function hintFor(code: string | undefined, file: string | undefined): string | undefined {
+  if (file === undefined) return undefined;
+  if (code === 'EACCES') return `ls -ld ${dirname(file)} ${file} shows who may`;
+  // A relative path was meant for another folder more often than it was misspelt.
+  if (code !== 'ENOENT' || file.startsWith('/')) return undefined;
   try {
     return `looked in ${process.cwd()}`;
   } catch {

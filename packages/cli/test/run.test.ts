@@ -188,3 +188,19 @@ test('lines of a result that comes bit by bit stay out of the JSON document', as
   const terminal = await capture(['fake', 'do'], console, { tty: true });
   assert.equal(terminal.out, 'console line\nstopped\n');
 });
+
+async function systemError(code: string, path: string): Promise<string> {
+  const error = Object.assign(new Error('x'), { code, syscall: 'open', path });
+  const command = fake(() => Promise.reject(error));
+  return (await capture(['fake', 'do'], command)).err;
+}
+
+test('what the system refuses is told of the file that was named', async () => {
+  const missing = 'no such file or folder\n';
+  assert.equal(await systemError('ENOENT', '/a/.tree.partial-123'), `error: /a/tree: ${missing}`);
+  assert.equal(await systemError('ENOENT', '/a/out.partial-xY12'), `error: /a/out: ${missing}`);
+  assert.match(
+    await systemError('EACCES', '/a/x.p7s.77.tmp'),
+    /^error: \/a\/x\.p7s: permission denied\nhint: ls -ld \/a \/a\/x/,
+  );
+});

@@ -96,10 +96,16 @@ async function list(folder: string): Promise<string[]> {
   try {
     return (await readdir(folder)).sort();
   } catch (cause) {
-    throw new KeysError('missing', `${folder}: not a folder that can be read`, {
-      hint: 'osguard keys init makes one',
-      cause,
-    });
+    const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+    if (code === 'EACCES') {
+      throw new KeysError('missing', `${folder}: you may not read this folder`, {
+        hint: `ls -ld ${folder} shows who may`,
+        cause,
+      });
+    }
+    const says =
+      code === 'ENOTDIR' ? 'is no folder, one with keys or certificates was expected' : 'is not there';
+    throw new KeysError('missing', `${folder} ${says}`, { hint: 'osguard keys init makes one', cause });
   }
 }
 
