@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { statSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -28,8 +28,8 @@ const osguard = async (...words: readonly string[]): Promise<Ran> => runCommand(
 const attest = async (...words: readonly string[]): Promise<Ran> =>
   osguard('attest', ...words, '--dir', state);
 
-async function startServer(): Promise<void> {
-  const words = ['attest', 'serve', '--dir', state, '--keys', dir.file('keys'), '--listen', '127.0.0.1:0'];
+async function startServer(listen = '127.0.0.1:0'): Promise<void> {
+  const words = ['attest', 'serve', '--dir', state, '--keys', dir.file('keys'), '--listen', listen];
   const child = spawn(process.execPath, [main, ...words, '--secret', `join=${dir.file('secret')}`], { env });
   server = child;
   let said = '';
@@ -70,7 +70,8 @@ test('operators’ commands on the same machine need nothing but the state folde
     assert.equal(statSync(join(state, file)).mode & 0o777, 0o600, file);
   }
   const nodes = await attest('nodes', '--json');
-  assert.deepEqual([nodes.status, JSON.parse(nodes.stdout)], [0, { nodes: [] }], nodes.stderr);
+  assert.deepEqual([nodes.status, JSON.parse(nodes.stdout)], [0, { nodes: [], next: null }], nodes.stderr);
+  assert.match((await attest('nodes')).stdout, /no nodes; who waits .* applicants/);
   assert.match((await attest('secrets', 'list')).stdout, /^join +7 B/m);
   assert.match((await attest('releases', 'list')).stdout, /no node can be trusted/);
   assert.equal((await attest('approve', node)).status, 0);
@@ -125,6 +126,41 @@ test('SIGHUP reads the policy again and ends nothing', async () => {
   assert.equal((await attest('nodes')).status, 0);
 });
 
+test('watch goes on when the verifier comes back, and ends well when told to', async () => {
+  const { url } = JSON.parse(readFileSync(join(state, 'endpoint.json'), 'utf8')) as { url: string };
+  const watching = spawn(process.execPath, [main, 'attest', 'watch', '--json', '--dir', state], { env });
+  let told = '';
+  watching.stdout.on('data', (part: Buffer) => {
+    told += part.toString();
+  });
+  const seen = async (kind: string, subject: string): Promise<void> => {
+    const is = (line: string): boolean => line.includes(`"kind":"${kind}"`) && line.includes(subject);
+    for (let tries = 0; tries < 600; tries += 1) {
+      if (told.split('\n').some(is)) return;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    assert.fail(`never: ${kind}`);
+  };
+  try {
+    // It is connected once a change arrives.
+    for (let tries = 0; tries < 20 && told === ''; tries += 1) {
+      await attest('secrets', 'set', 'seen', dir.file('secret'), '--everyone');
+    }
+    await seen('secret.set', 'seen');
+    await stopServer('SIGTERM');
+    assert.equal(server?.exitCode, 0, 'to stop is what it was told');
+    await startServer(url.replace('https://', ''));
+    await attest('approve', 'cd'.repeat(32));
+    await seen('node.approved', 'cd'.repeat(32));
+    watching.kill('SIGINT');
+    const status = await new Promise((resolve) => watching.once('exit', resolve));
+    assert.equal(status, 0);
+    assert.match(told, /"seen": \d+/);
+  } finally {
+    watching.kill('SIGKILL');
+  }
+});
+
 test('a token of a lower role may less, and says so', async () => {
   const made = await attest('token', 'create', '--name', 'ci', '--role', 'viewer', '--expires', '1d');
   assert.match(made.stdout, /^osgv_[\w-]{43}\n$/);
@@ -151,7 +187,7 @@ test('the audit answers yes, remembers where it was, and no to a changed databas
     kinds: Record<string, number>;
   };
   assert.ok(ok);
-  assert.equal(kinds['node.approved'], 1);
+  assert.equal(kinds['node.approved'], 2);
   assert.equal((await attest('audit', '--known', `${head.seq}:${head.hash}`)).status, 0);
   assert.equal((await attest('audit', '--known', `${head.seq}:${'0'.repeat(64)}`)).status, 1);
   assert.equal((await attest('audit', '--known', 'nonsense')).status, 2);

@@ -2,6 +2,7 @@
 
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createSecureContext } from 'node:tls';
 import { encodePem } from '@osguard/formats/x509';
 import { loadKeyring } from '@osguard/keys';
 import type { Keyring } from '@osguard/keys';
@@ -182,9 +183,15 @@ async function introduce(
 /** Two PEM files as a server's identity. */
 export async function readIdentity(certificate: string, key: string): Promise<ServerIdentity> {
   try {
-    return { cert: await readFile(certificate, 'utf8'), key: await readFile(key, 'utf8') };
+    const identity = { cert: await readFile(certificate, 'utf8'), key: await readFile(key, 'utf8') };
+    // Said now, with the names of the files, instead of when it listens.
+    createSecureContext(identity);
+    return identity;
   } catch (cause) {
     const message = cause instanceof Error ? cause.message : String(cause);
-    throw new ServiceError('option', `cannot read the server's certificate or key: ${message}`, { cause });
+    throw new ServiceError('option', `${certificate} and ${key} are no certificate and its key: ${message}`, {
+      hint: 'both have to be PEM, the certificate first in its file and made for this key',
+      cause,
+    });
   }
 }

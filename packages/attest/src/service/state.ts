@@ -36,16 +36,24 @@ export async function openState(folder: string): Promise<State> {
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     return Buffer.from(privateKey.export({ format: 'pem', type: 'pkcs8' }));
   });
-  const authority = await privateFile(join(folder, 'nodes.pem'), () =>
-    Buffer.from(makeNodeAuthority(Date.now())),
-  );
+  const authorityFile = join(folder, 'nodes.pem');
+  const authority = await privateFile(authorityFile, () => Buffer.from(makeNodeAuthority(Date.now())));
   return {
     folder,
     database: join(folder, 'verifier.db'),
     sealingKey,
     tokenKey: readTokenKey(pem, file),
-    nodeAuthority: openNodeAuthority(authority.toString('latin1')),
+    nodeAuthority: readAuthority(authority, authorityFile),
   };
+}
+
+function readAuthority(pem: Buffer, file: string): NodeAuthority {
+  try {
+    return openNodeAuthority(pem.toString('latin1'));
+  } catch {
+    // Without the cause, as below.
+    throw new ServiceError('state', `${file}: not the certificate and the key of an authority in PEM`);
+  }
 }
 
 function readTokenKey(pem: Buffer, file: string): KeyObject {
