@@ -36,7 +36,16 @@ export function examineElf(bytes: Uint8Array, name: string): ElfFacts | undefine
 function layoutEvidence(elf: ElfFile): readonly Evidence[] {
   const found: Evidence[] = [];
   const stack = executableStack(elf);
-  if (stack !== undefined) {
+  // The kernel gives a program its stack without asking anybody; a library's has to be asked for with mprotect.
+  if (stack !== undefined && isProgram(elf)) {
+    found.push({
+      id: 'executable-stack',
+      level: 'note',
+      evidence: stack,
+      why: 'it runs, on a stack that may be executed: whoever gets to write there runs code that nobody signed',
+      mend: 'do not sign it; build it with -Wl,-z,noexecstack, or clear the mark (patchelf --clear-execstack)',
+    });
+  } else if (stack !== undefined) {
     found.push({
       id: 'executable-stack',
       level: 'refused',
@@ -57,13 +66,18 @@ function layoutEvidence(elf: ElfFile): readonly Evidence[] {
   if (elf.writableText) {
     found.push({
       id: 'writable-text',
-      level: 'refused',
+      level: 'note',
       evidence: 'PT_LOAD is RWE',
-      why: 'a segment that is writable and executable at once may be anything by the time it runs',
-      mend: 'link it with separate segments (-Wl,-z,separate-code), or do not pack it',
+      why: 'it runs, for the segment comes from a signed file; but whoever gets to write there runs code that nobody signed',
+      mend: 'do not sign it; link it with separate segments (-Wl,-z,separate-code), and do not pack it',
     });
   }
   return found;
+}
+
+/** A position-independent program is a shared object as well, but for its dynamic linker. */
+function isProgram({ kind, interpreter }: ElfFile): boolean {
+  return kind === 'executable' || interpreter !== undefined;
 }
 
 /** Without a mark, x86 has to assume the worst: the kernel for 32-bit programs, glibc for libraries. */
