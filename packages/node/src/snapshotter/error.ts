@@ -61,8 +61,11 @@ export function toConnectError(error: unknown): ConnectError {
     return new ConnectError(`osguard: ${error.message}${hint}`, codes[error.code]);
   }
   const text = error instanceof Error ? error.message : String(error);
-  const code = isDiskFull(error) ? Code.ResourceExhausted : Code.Internal;
-  return new ConnectError(`osguard: ${text}`, code);
+  if (!isDiskFull(error)) return new ConnectError(`osguard: ${text}`, Code.Internal);
+  return new ConnectError(
+    `osguard: no space left on the disk of /var/lib/osguard: ${text}`,
+    Code.ResourceExhausted,
+  );
 }
 
 /** SQLITE_FULL (sqlite.org/rescode.html). */

@@ -95,6 +95,7 @@ async function giveBack(output: string): Promise<void> {
 
 async function left(output: string): Promise<string> {
   const folder = dirname(output);
-  const { bavail, bsize } = await statfs(folder);
-  return `${Math.floor((bavail * bsize) / 1024 ** 2)} MiB are free at ${folder} without what was fetched of it`;
+  // Root may have the reserve too.
+  const { bfree, bsize } = await statfs(folder);
+  return `${Math.floor((bfree * bsize) / 1024 ** 2)} MiB are free at ${folder} without what was fetched of it`;
 }
