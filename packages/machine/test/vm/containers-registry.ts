@@ -25,9 +25,6 @@ export interface FrontOptions {
   readonly password: { readonly user: string; readonly password: string };
 }
 
-/** Of one write when a rate is set. Milliseconds. */
-const tick = 100;
-
 export class RegistryFront implements AsyncDisposable {
   readonly #options: FrontOptions;
   readonly #good: string;
@@ -113,22 +110,22 @@ export class RegistryFront implements AsyncDisposable {
 
   async #give(answer: IncomingMessage, response: ServerResponse, fault: RegistryFault): Promise<void> {
     const { of, rate, goneAfter = Number.POSITIVE_INFINITY } = fault;
-    const most = rate === undefined ? Number.POSITIVE_INFINITY : Math.ceil((rate * tick) / 1000);
+    const gone = Promise.withResolvers<void>();
+    response.once('close', () => gone.resolve());
     let given = 0;
     for await (const chunk of answer as AsyncIterable<Buffer>) {
-      for (let at = 0; at < chunk.length;) {
-        if (given >= goneAfter) {
-          await this.close();
-          return;
-        }
-        const piece = chunk.subarray(at, at + Math.min(most, goneAfter - given));
-        at += piece.length;
-        given += piece.length;
-        this.#given[of] += piece.length;
-        if (!response.write(piece)) await Promise.race([once(response, 'drain'), once(response, 'close')]);
-        if (rate !== undefined) await sleep(tick);
-        if (response.destroyed) return;
+      if (given >= goneAfter) {
+        await this.close();
+        return;
       }
+      const piece = chunk.subarray(0, goneAfter - given);
+      given += piece.length;
+      this.#given[of] += piece.length;
+      const written = Promise.withResolvers<void>();
+      response.write(piece, () => written.resolve());
+      await Promise.race([written.promise, gone.promise]);
+      if (response.destroyed) return;
+      if (rate !== undefined) await sleep((piece.length / rate) * 1000);
     }
     response.end();
   }

@@ -142,13 +142,24 @@ def fill_disk(args):
     path, leave = args["path"], args["leave"]
 
     def fill():
-        free = os.statvfs(os.path.dirname(path))
-        size = free.f_bfree * free.f_frsize - leave
+        taken, step = 0, 64 << 20
         fd = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
-        os.posix_fallocate(fd, 0, max(size, 1))
-        os.fsync(fd)
-        os.close(fd)
-        return f"{size} bytes taken"
+        try:
+            # Not all that is said to be free can be had: the file's own extents take some of it.
+            while step >= 4096:
+                free = os.fstatvfs(fd)
+                step = min(step, (free.f_bfree * free.f_frsize - leave) & ~4095)
+                if step <= 0:
+                    break
+                try:
+                    os.posix_fallocate(fd, taken, step)
+                    taken += step
+                except OSError:
+                    step //= 2
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        return f"{taken} bytes taken"
 
     return [attempt(path, fill)], None
 
