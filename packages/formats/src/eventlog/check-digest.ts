@@ -37,17 +37,18 @@ export function checkEventDigest(event: LogEvent, bank: PcrBank): DigestCheck {
     return digest.every((byte) => byte === 0) ? 'matches' : 'differs';
   }
   if (event.type !== eventTypes.EV_EFI_VARIABLE_BOOT && !overData.has(event.type)) return 'unrelated';
-  const covers = (bytes: Uint8Array): boolean => isDigestOf(bytes, { bank, digest });
+  const expected = { bank, digest };
   if (event.type === eventTypes.EV_EFI_VARIABLE_BOOT) {
     // The value alone in early firmware and in edk2, the whole structure elsewhere.
     const value = valueWithin(event.data);
-    if ((value !== undefined && covers(value)) || covers(event.data)) return 'matches';
+    if (value !== undefined && isDigestOf(value, expected)) return 'matches';
+    if (isDigestOf(event.data, expected)) return 'matches';
     const data = parseEventData(event);
-    return data.kind === 'variable' && covers(data.value) ? 'matches' : 'differs';
+    return data.kind === 'variable' && isDigestOf(data.value, expected) ? 'matches' : 'differs';
   }
-  if (covers(event.data)) return 'matches';
+  if (isDigestOf(event.data, expected)) return 'matches';
   const shorter = shorterForm(event);
-  return shorter !== undefined && covers(shorter) ? 'matches' : 'differs';
+  return shorter !== undefined && isDigestOf(shorter, expected) ? 'matches' : 'differs';
 }
 
 /** The value in UEFI_VARIABLE_DATA, found by its lengths alone: firmware with a hundred boot options is common. */

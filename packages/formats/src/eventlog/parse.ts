@@ -143,7 +143,7 @@ function readDigests(reader: ByteReader, { index, algorithms }: AgileContext): L
     const at = reader.offset;
     const id = reader.u16('digest algorithm');
     // In the order of the Spec ID event nearly always; the specification does not demand it.
-    const place = algorithms[i]?.id === id ? i : algorithms.findIndex((each) => each.id === id);
+    const place = algorithms[i]?.id === id ? i : placeOf(id, algorithms);
     const algorithm = algorithms[place];
     if (algorithm === undefined || (seen & (1 << place)) !== 0) {
       const why = algorithm === undefined ? 'is not one of the Spec ID event' : 'is there twice';
@@ -156,6 +156,11 @@ function readDigests(reader: ByteReader, { index, algorithms }: AgileContext): L
     else digests[algorithm.facts.bank] = reader.bytes(algorithm.size, 'digest');
   }
   return digests;
+}
+
+/** A function of its own: a closure in the loop would cost an object for each digest. */
+function placeOf(id: number, algorithms: readonly Algorithm[]): number {
+  return algorithms.findIndex((each) => each.id === id);
 }
 
 function assertPcr(
