@@ -36,6 +36,13 @@ const nouns: Readonly<Record<string, string>> = {
 };
 
 const footer = `
+First steps:
+  osguard doctor                                                  what this machine can do
+  osguard keys init                                               keys of your own, in ./keys
+  osguard image build -f definitions/container-host.yaml -o out   a signed release
+  osguard image verify out                                        the whole chain, offline
+  osguard prove out                                               boot it, and attack it
+
 Exit status: 0 done or verified · 1 the answer is no · 2 wrong use or bad input
              3 this machine lacks something (the message says how to get it)
 
