@@ -143,7 +143,8 @@ test('watch goes on when the verifier comes back, and ends well when told to', a
   };
   try {
     // It is connected once a change arrives.
-    for (let tries = 0; tries < 20 && told === ''; tries += 1) {
+    const isConnected = (): boolean => told !== '';
+    for (let tries = 0; tries < 20 && !isConnected(); tries += 1) {
       await attest('secrets', 'set', 'seen', dir.file('secret'), '--everyone');
     }
     await seen('secret.set', 'seen');

@@ -8,10 +8,11 @@ import { OsguardError } from '@osguard/events';
 import { decodePem, parseCertificate, parseRevocationList } from '@osguard/formats/x509';
 import type { Certificate, RevocationList } from '@osguard/formats/x509';
 import { FormatError } from '@osguard/formats/bytes';
+import { mistakesIn, placed } from '@osguard/image';
 import { namedRole } from '@osguard/keys';
 import { manifestFile, openReferenceRelease, referenceValuesFile } from '../release/open.ts';
 import type { ReferenceRelease } from '../release/types.ts';
-import { parsePolicy, placed, policyMistakes } from './parse.ts';
+import { parsePolicy, policyAsWritten } from './parse.ts';
 import type { ParsedPolicy } from './parse.ts';
 import type { Policy, WrittenPolicy } from './types.ts';
 
@@ -45,7 +46,7 @@ export async function loadPolicy(file: string): Promise<LoadedPolicy> {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (cause) {
     const message = `cannot be read: ${reasonOf(cause)}`;
-    throw policyMistakes([{ severity: 'error', code: 'not-readable', message, file }], '', file);
+    throw mistakesIn(policyAsWritten('', file), [{ severity: 'error', code: 'not-readable', message, file }]);
   }
   const parsed = parsePolicy(text, { file });
   const reader = new NamedFiles(dirname(file), parsed, file);
@@ -83,7 +84,9 @@ export async function loadPolicy(file: string): Promise<LoadedPolicy> {
     }
     releases.push(opened);
   }
-  if (reader.mistakes.length > 0) throw policyMistakes([...reader.mistakes, ...parsed.warnings], text, file);
+  if (reader.mistakes.length > 0) {
+    throw mistakesIn(policyAsWritten(text, file), [...reader.mistakes, ...parsed.warnings]);
+  }
   const policy = settle(written, { endorsementRoots, intermediates, lists, signers });
   const files = new Map([[file, digest], ...reader.files]);
   return { policy, releases, warnings: parsed.warnings, text, files };

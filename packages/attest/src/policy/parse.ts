@@ -1,9 +1,8 @@
 /** Policy text to what it says, or to every mistake in it at once. Files it names are read by `loadPolicy`. */
 
 import type { Diagnostic } from '@osguard/events';
-import { DiagnosticsError } from '@osguard/events';
-import { explainIssue, readDocument } from '@osguard/image';
-import type { Located, SchemaNode } from '@osguard/image';
+import { readChecked } from '@osguard/image';
+import type { TextFinding, Located, SchemaNode, WrittenText } from '@osguard/image';
 import { indispensablePcrs, policyJsonSchema, policySchema } from './schema.ts';
 import type { WrittenPolicy } from './types.ts';
 
@@ -18,30 +17,24 @@ export interface ParsePolicyOptions {
   readonly file?: string;
 }
 
-interface Finding extends Pick<Diagnostic, 'severity' | 'code' | 'message' | 'hint'> {
-  readonly path: readonly (string | number)[];
-}
-
 let schemaNode: SchemaNode | undefined;
 
 /** @throws DiagnosticsError with all mistakes, each with line and column. */
 export function parsePolicy(text: string, { file }: ParsePolicyOptions = {}): ParsedPolicy {
-  const { located, diagnostics } = readDocument(text, file, { noun: 'policy' });
-  if (located === undefined) throw policyMistakes(diagnostics, text, file);
-  const parsed = policySchema.safeParse(located.value);
-  if (!parsed.success) {
-    schemaNode ??= policyJsonSchema();
-    const context = { located, schema: schemaNode, file };
-    const found = parsed.error.issues.flatMap((issue) => explainIssue(issue, context));
-    throw policyMistakes(found.map(inWordsOfPolicy), text, file);
-  }
-  const findings = crossCheck(parsed.data).map((finding) => placed(finding, located, file));
-  if (findings.some(({ severity }) => severity === 'error')) throw policyMistakes(findings, text, file);
-  return { written: parsed.data, located, warnings: findings };
+  const { value, ...rest } = readChecked(policyAsWritten(text, file), {
+    schema: policySchema,
+    jsonSchema: () => (schemaNode ??= policyJsonSchema()),
+    crossCheck,
+  });
+  return { written: value, ...rest };
 }
 
-function crossCheck({ trust, releases, quote }: WrittenPolicy): readonly Finding[] {
-  const findings: Finding[] = [];
+export function policyAsWritten(text: string, file: string | undefined): WrittenText {
+  return { text, file, noun: 'policy', hint: 'docs/attestation.md says what may be written' };
+}
+
+function crossCheck({ trust, releases, quote }: WrittenPolicy): readonly TextFinding[] {
+  const findings: TextFinding[] = [];
   const missing = indispensablePcrs.filter((pcr) => !quote.pcrs.includes(pcr));
   if (missing.length > 0) {
     findings.push({
@@ -89,31 +82,4 @@ function crossCheck({ trust, releases, quote }: WrittenPolicy): readonly Finding
     });
   }
   return findings;
-}
-
-/** A finding at the place in the text it is about. */
-export function placed(
-  { path, ...finding }: Finding,
-  located: Located,
-  file: string | undefined,
-): Diagnostic {
-  return { ...finding, range: located.range(path), ...(file !== undefined && { file }) };
-}
-
-function inWordsOfPolicy(diagnostic: Diagnostic): Diagnostic {
-  return { ...diagnostic, message: diagnostic.message.replaceAll('the definition', 'the policy') };
-}
-
-export function policyMistakes(
-  diagnostics: readonly Diagnostic[],
-  text: string,
-  file: string | undefined,
-): DiagnosticsError {
-  const sorted = diagnostics.toSorted((a, b) => (a.range?.start.offset ?? 0) - (b.range?.start.offset ?? 0));
-  const errors = sorted.filter(({ severity }) => severity === 'error').length;
-  const what = errors === 1 ? '1 mistake' : `${errors} mistakes`;
-  return new DiagnosticsError(`${file ?? 'the policy'} has ${what}`, sorted, {
-    hint: 'docs/attestation.md says what may be written',
-    sources: new Map([[file ?? '', text]]),
-  });
 }

@@ -57,8 +57,8 @@ export const attestNodes: Command = defineCommand({
           node.reason === null ? '' : printable(node.reason),
         ]);
         const head = ['node', 'name', 'trust', 'release', 'last verdict', 'reason'].map(paint.bold);
-        const states = Object.entries(Object.groupBy(nodes, ({ trust }) => trust));
-        const counts = states.map(([trust, some]) => `${some?.length} ${trust}`).join(', ');
+        const byTrust = Object.entries(Object.groupBy(nodes, ({ trust }) => trust));
+        const counts = byTrust.map(([trust, some]) => `${some?.length} ${trust}`).join(', ');
         const more =
           next === null ? '' : `; there are more: --limit ${values.limit * 10}, or --after ${next}`;
         return `${table(rows, { head })}\n${paint.dim(`${plural(nodes.length, 'node')}: ${counts}${more}`)}`;

@@ -1,16 +1,10 @@
 /** Contradictions between parts of a definition that each are fine alone. */
 
+import type { TextFinding } from './checked.ts';
 import type { Path } from './document.ts';
 import type { Definition } from './types.ts';
 
-export interface Finding {
-  readonly severity: 'error' | 'warning';
-  readonly code: string;
-  readonly message: string;
-  readonly path: Path;
-}
-
-export function crossCheck(definition: Definition): Finding[] {
+export function crossCheck(definition: Definition): TextFinding[] {
   return [
     ...repeated(definition.packages, (index) => ['packages', index], 'package'),
     ...repeated(
@@ -50,7 +44,7 @@ export function crossCheck(definition: Definition): Finding[] {
   ];
 }
 
-function repeated(values: readonly string[], path: (index: number) => Path, what: string): Finding[] {
+function repeated(values: readonly string[], path: (index: number) => Path, what: string): TextFinding[] {
   const seen = new Set<string>();
   return values.flatMap((value, index) => {
     if (!seen.has(value)) {
@@ -68,9 +62,9 @@ function repeated(values: readonly string[], path: (index: number) => Path, what
   });
 }
 
-function unitContradictions({ units }: Definition): Finding[] {
+function unitContradictions({ units }: Definition): TextFinding[] {
   const enabled = new Set(units.enable);
-  const contradiction = (list: 'disable' | 'mask'): Finding[] =>
+  const contradiction = (list: 'disable' | 'mask'): TextFinding[] =>
     units[list].flatMap((unit, index) =>
       enabled.has(unit)
         ? [
@@ -86,7 +80,7 @@ function unitContradictions({ units }: Definition): Finding[] {
   return [...contradiction('disable'), ...contradiction('mask')];
 }
 
-function kernelContradictions({ kernel, distribution }: Definition): Finding[] {
+function kernelContradictions({ kernel, distribution }: Definition): TextFinding[] {
   const suite = kernel.suite ?? (kernel.line === '7.x' ? 'trixie-backports' : 'trixie');
   if (!suite.endsWith('-backports') || distribution.backports) return [];
   return [
@@ -99,7 +93,7 @@ function kernelContradictions({ kernel, distribution }: Definition): Finding[] {
   ];
 }
 
-function withoutLayers({ layers }: Definition): Finding[] {
+function withoutLayers({ layers }: Definition): TextFinding[] {
   if (layers.sandboxImage === undefined || layers.mode !== undefined) return [];
   return [
     {
@@ -112,8 +106,8 @@ function withoutLayers({ layers }: Definition): Finding[] {
 }
 
 /** Legal, but the image does not enforce: nobody may miss it. */
-function weakened({ enforcement, layers }: Definition): Finding[] {
-  const findings: Finding[] = [];
+function weakened({ enforcement, layers }: Definition): TextFinding[] {
+  const findings: TextFinding[] = [];
   const warn = (message: string, path: Path): void => {
     findings.push({ severity: 'warning', code: 'not-enforcing', message, path });
   };

@@ -1,9 +1,9 @@
 export { loadDefinition, parseDefinition } from './load.ts';
 export type { LoadedDefinition, ParseDefinitionOptions } from './load.ts';
 export { definitionJsonSchema } from './schema.ts';
-export { readDocument } from './document.ts';
-export type { Located, ReadDocument } from './document.ts';
-export { explainIssue } from './explain.ts';
+export { mistakesIn, placed, readChecked } from './checked.ts';
+export type { Checked, TextFinding, WrittenText } from './checked.ts';
+export type { Located } from './document.ts';
 export type { SchemaNode } from './explain.ts';
 export type {
   Definition,
