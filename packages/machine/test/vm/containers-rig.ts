@@ -48,7 +48,7 @@ const outside = '10.0.2.2';
 export interface RigOptions {
   readonly folder: Scratch;
   readonly mode: 'enforce' | 'audit';
-  /** Of the host's disk, as `qemu-img` takes it. */
+  /** Of the host's disk, as `qemu-img` takes it; that of the release unless given. */
   readonly diskSize?: string;
 }
 
@@ -80,7 +80,7 @@ export class ContainerRig implements AsyncDisposable {
     this.verifier = verifier;
   }
 
-  static async open({ folder, mode, diskSize = '3G' }: RigOptions): Promise<ContainerRig> {
+  static async open({ folder, mode, diskSize }: RigOptions): Promise<ContainerRig> {
     const ports = { registry: await freePort(), behind: await freePort(), verifier: await freePort() };
     await initKeys(folder.file('keys'));
     await initKeys(folder.file('second'), { name: 'second', roles: ['layers'], rsaBits: { layers: 2048 } });
@@ -119,8 +119,9 @@ export class ContainerRig implements AsyncDisposable {
     scope.defer(() => verifier.close());
     const overlay = folder.file('disk.qcow2');
     const base = release.file('disk.raw');
-    const create = ['create', '-q', '-f', 'qcow2', '-b', base, '-F', 'raw', overlay, diskSize];
-    await runOrThrow(tools.command('qemu-img', create));
+    const create = ['create', '-q', '-f', 'qcow2', '-b', base, '-F', 'raw', overlay];
+    const size = diskSize === undefined ? [] : [diskSize];
+    await runOrThrow(tools.command('qemu-img', [...create, ...size]));
     // `OSGUARD_CONSOLES` names a folder that keeps them.
     const consoles = process.env['OSGUARD_CONSOLES'] ?? folder.file('consoles');
     mkdirSync(consoles, { recursive: true });
