@@ -3,7 +3,7 @@
  * every block when it is read; this only asks it to, and looks at what came of it.
  */
 
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import type { Layer } from './model.ts';
 
 export interface LayerFiles {
@@ -38,7 +38,8 @@ export interface Mount {
 /** Folders mounted in this namespace; of several on one folder, the one on top. */
 export async function mountedFolders(): Promise<ReadonlyMap<string, Mount>> {
   const mounts = new Map<string, Mount>();
-  for (const line of (await readFile('/proc/self/mountinfo', 'utf8')).split('\n')) {
+  // The kernel answers at once; handing this to another thread would take longer.
+  for (const line of readFileSync('/proc/self/mountinfo', 'utf8').split('\n')) {
     const fields = line.split(' ');
     const [id, , device, root, folder] = fields;
     const type = fields[fields.indexOf('-') + 1];
