@@ -5,8 +5,9 @@ export const maskedUnits: readonly string[] = [
   // no person logs in
   'getty.target',
   'getty-static.service',
-  'systemd-logind.service',
   'systemd-user-sessions.service',
+  // logind, which is there for the power button, wants the drivers of screens
+  'modprobe@drm.service',
   'systemd-ask-password-console.path',
   'systemd-ask-password-wall.path',
   'systemd-bsod.service',
@@ -79,15 +80,17 @@ export const unitLinks: readonly string[] = [
   'multi-user.target.wants/containerd.service',
 ];
 
-/** Rules for disks, device-mapper, drivers, TPM and network names; none for keyboards, sound, cameras or tapes. */
+/** Rules for disks, device-mapper, drivers, TPM, network names and the power button; none for sound, cameras or tapes. */
 export const udevRules: ReadonlySet<string> = new Set([
   '50-firmware.rules',
   '50-udev-default.rules',
   '55-dm.rules',
   '60-block.rules',
+  '60-input-id.rules',
   '60-persistent-storage.rules',
   '60-persistent-storage-dm.rules',
   '60-tpm-udev.rules',
+  '70-power-switch.rules',
   '75-net-description.rules',
   '80-drivers.rules',
   '80-net-setup-link.rules',
