@@ -195,8 +195,12 @@ test('containerd learns the image of pods from the definition, and keeps the res
   const plain = await configuration('');
   const named = await configuration(', sandboxImage: "registry.example/pause:3.10"');
   assert.doesNotMatch(plain, /sandbox_image/);
-  const lines = '\n[plugins."io.containerd.grpc.v1.cri"]\nsandbox_image = "registry.example/pause:3.10"\n';
-  assert.equal(named, plain + lines);
+  assert.equal(named, `${plain}sandbox_image = "registry.example/pause:3.10"\n`);
+  // Of which table the line is.
+  assert.equal(
+    plain.split('\n').findLast((line) => line.startsWith('[')),
+    '[plugins."io.containerd.grpc.v1.cri"]',
+  );
 });
 
 test('the units of osguard-node give up what a role does not need', () => {

@@ -82,9 +82,9 @@ function insecureRegistry(host: string): string {
   return `server = "http://${host}"\n\n[host."http://${host}"]\ncapabilities = ["pull", "resolve"]\n`;
 }
 
-/** The only key of the CRI plugin that is of a site (docs/cri/config.md of containerd). */
+/** A key of the CRI plugin's table (docs/cri/config.md of containerd), with which our configuration ends. */
 function sandboxImage(reference: string): string {
-  return `\n[plugins."io.containerd.grpc.v1.cri"]\nsandbox_image = "${reference}"\n`;
+  return `sandbox_image = "${reference}"\n`;
 }
 
 function append(

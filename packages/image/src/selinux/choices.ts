@@ -18,10 +18,12 @@ export const booleans: ReadonlyMap<string, boolean> = new Map([
   ['container_mounton_non_security', true],
 ]);
 
-/** file_contexts.subs_dist: /etc and the policy lie inside /usr and are labelled as if they lay in their usual place. */
+/** file_contexts.subs_dist: what lies inside /usr here is labelled as if it lay in its usual place. */
 export const substitutions: readonly string[] = [
   '/usr/share/factory/etc /etc',
   '/usr/share/selinux-etc /etc/selinux',
+  // Programs that containerd executes to give pods a network.
+  '/usr/lib/cni /opt/cni',
 ];
 
 /**

@@ -3,7 +3,7 @@
  * containerd's CRI inside, over which this process does what kubelet does.
  */
 
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
 import type { Server, Socket } from 'node:net';
 import { createServer } from 'node:net';
@@ -38,6 +38,8 @@ export interface PodRigOptions {
   /** More lines of the definition, which lies in the folder. */
   readonly more?: string;
   readonly consoles?: string;
+  /** Suite of Debian whose containerd takes the place of the host's own. */
+  readonly containerd?: string | undefined;
 }
 
 export interface PodRig extends AsyncDisposable {
@@ -51,7 +53,8 @@ export interface PodRig extends AsyncDisposable {
   sign(name: string): Promise<void>;
 }
 
-export async function openPodRig({ folder, more = '', consoles }: PodRigOptions): Promise<PodRig> {
+export async function openPodRig(options: PodRigOptions): Promise<PodRig> {
+  const { folder, more = '', consoles, containerd } = options;
   await using scope = new AsyncDisposableStack();
   const tools = await openTools({ sets: ['run', 'intruder', 'registry'] });
   const tree = await ensureTree({
@@ -66,7 +69,8 @@ export async function openPodRig({ folder, more = '', consoles }: PodRigOptions)
   const registry = scope.use(await startLocalRegistry({ tools, folder: folder.file('registry'), port }));
   await initKeys(folder.file('keys'));
   const keyring = await loadKeyring(folder.file('keys'));
-  writeFileSync(folder.file('host.yaml'), definition(`${outside}:${port}`) + more);
+  const programs = containerd === undefined ? '' : await otherContainerd(folder, containerd);
+  writeFileSync(folder.file('host.yaml'), definition(`${outside}:${port}`, programs + more));
   const cache = defaultCacheFolder();
   const { release } = await buildImage({
     definition: folder.file('host.yaml'),
@@ -111,14 +115,28 @@ export async function openPodRig({ folder, more = '', consoles }: PodRigOptions)
   };
 }
 
-/** The first YAML block of the recipe, with a registry that is there. */
-function definition(registry: string): string {
+/** The first YAML block of the recipe and more of its files, with a registry that is there. */
+function definition(registry: string, more: string): string {
   const [, after = ''] = readFileSync(recipe, 'utf8').split('\n## Kubernetes (CRI)\n');
   const block = /```yaml\n(?<text>.*?)```/s.exec(after)?.groups?.['text'];
   if (block === undefined) throw new Error('docs/containers.md has no definition of a host for pods');
-  return block
-    .replace('registry.example', registry)
+  return (block + more)
+    .replaceAll('registry.example', registry)
     .replace('mode: enforce', `mode: enforce\n  insecureRegistries: ["${registry}"]`);
+}
+
+/** Programs of the other containerd beside the definition. @returns lines of it, under `files` */
+async function otherContainerd(folder: Scratch, suite: string): Promise<string> {
+  const tree = await ensureTree({
+    folder: join(cacheFolder(), 'containerd'),
+    suite,
+    packages: ['containerd'],
+  });
+  const lines = ['containerd', 'containerd-shim-runc-v2', 'ctr'].map((name) => {
+    copyFileSync(join(tree.path, 'root/usr/bin', name), folder.file(name));
+    return `  - {path: /usr/bin/${name}, source: ${name}, mode: "0755"}\n`;
+  });
+  return lines.join('');
 }
 
 async function signRepository(
