@@ -3,6 +3,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { buildImage, defaultCacheFolder } from '@osguard/image';
 import { initKeys, loadKeyring } from '@osguard/keys';
 import { openTools } from '@osguard/machine';
@@ -17,8 +18,10 @@ import { writePairDefinition } from './_pair-definition.ts';
 
 /** What fits into a few minutes of an emulated processor. */
 const image = { megabytes: 64, files: 2000, layers: 6 };
-const starts = 12;
-const reads = 5;
+const starts = 9;
+const reads = 3;
+/** What a start leaves to be done afterwards is done before the next. Milliseconds. */
+const pause = 700;
 const peer = 'overlayfs snapshotter on ext4';
 
 type Pair<T> = Readonly<Record<Snapshotter, readonly T[]>>;
@@ -70,8 +73,12 @@ async function boot(bench: Bench): Promise<Seen> {
       sink,
     });
     const once = bench.singly ? 1 : undefined;
-    await inTurn(1, (side) => host.start(side));
-    const started = await inTurn(once ?? starts, (side) => host.start(side));
+    const start = async (side: Snapshotter): Promise<number> => {
+      await sleep(pause);
+      return host.start(side);
+    };
+    await inTurn(1, start);
+    const started = await inTurn(once ?? starts, start);
     const roots = await inTurn(1, (side) => host.keep(side));
     const read = (side: Snapshotter, temperature: 'cold' | 'warm'): Promise<ReadFiles> =>
       host.read(roots[side][0] ?? '', temperature);
