@@ -3,9 +3,9 @@
  * systemd-pcrextend, systemd-cryptsetup and others after the kernel took over; firmware's log ends before.
  */
 
-import { FormatError, fromHex, toHex } from '../bytes/index.ts';
-import type { PcrBank } from '../eventlog/index.ts';
-import { bankFacts, extendPcr, startValue } from '../eventlog/index.ts';
+import { FormatError, toHex } from '../bytes/index.ts';
+import type { ExtendedPcrsOptions, PcrBank } from '../eventlog/index.ts';
+import { ExtendedPcrs } from '../eventlog/index.ts';
 import type { UserspaceRecord } from './record.ts';
 import { parseRecord } from './record.ts';
 
@@ -56,19 +56,18 @@ export function parseUserspaceLog(
 export function replayUserspace(
   records: readonly UserspaceRecord[],
   bank: PcrBank,
-  { start = new Map<number, string>() }: { readonly start?: ReadonlyMap<number, string> } = {},
+  options: Pick<ExtendedPcrsOptions, 'start'> = {},
 ): Map<number, string> {
-  const values = new Map<number, Uint8Array>();
+  const pcrs = new ExtendedPcrs(bank, options);
   for (const { index, offset, pcr, digests } of records) {
     const digest = digests[bank];
     if (digest === undefined) {
       const message = `userspace log, record ${index}: no ${bank} digest`;
       throw new FormatError('malformed', message, { offset });
     }
-    const before = values.get(pcr) ?? startOf(start.get(pcr), bank);
-    values.set(pcr, extendPcr(bank, before, digest));
+    pcrs.extend(pcr, digest);
   }
-  return new Map([...values].map(([pcr, value]) => [pcr, toHex(value)]));
+  return pcrs.extended();
 }
 
 /** The log of these records, as systemd writes it. */
@@ -82,10 +81,6 @@ export function encodeUserspaceLog(records: readonly EncodableRecord[]): Uint8Ar
 }
 
 export type EncodableRecord = Pick<UserspaceRecord, 'pcr' | 'digests' | 'eventType' | 'text' | 'bootId'>;
-
-function startOf(hex: string | undefined, bank: PcrBank): Uint8Array {
-  return hex === undefined ? startValue(bankFacts(bank).size) : fromHex(hex, 'PCR value');
-}
 
 function decode(bytes: Uint8Array, offset: number): string {
   try {
