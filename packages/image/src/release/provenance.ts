@@ -10,8 +10,8 @@ import type { SbomComponent } from '@osguard/formats/spdx';
 import { encodePurl } from '@osguard/formats/spdx';
 import type { Keyring } from '@osguard/keys';
 import type { LoadedDefinition } from '../definition/index.ts';
-import type { Lock } from '../packages/index.ts';
-import { encodeLock } from '../packages/index.ts';
+import type { Lock } from '../packages/lock.ts';
+import { encodeLock } from '../packages/lock.ts';
 import { version } from './version.ts';
 
 /** In the release folder. */

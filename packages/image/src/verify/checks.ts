@@ -43,15 +43,22 @@ export interface Held<T> {
 }
 
 export class CheckList {
-  readonly #checks: Check[] = [];
+  readonly #checks: (Check | CheckList)[] = [];
 
   /** In the order in which they were begun; one that has not ended has not held. */
   get checks(): readonly Check[] {
-    return this.#checks;
+    return this.#checks.flatMap((each) => (each instanceof CheckList ? each.checks : [each]));
   }
 
   get ok(): boolean {
-    return this.#checks.length > 0 && this.#checks.every((check) => check.ok);
+    return this.checks.length > 0 && this.checks.every((check) => check.ok);
+  }
+
+  /** A place in the order for checks that are begun later, or before others that stand further up. */
+  part(): CheckList {
+    const part = new CheckList();
+    this.#checks.push(part);
+    return part;
   }
 
   /** Runs one check; its value when it holds, undefined when it does not. Errors of the runtime are bugs and pass. */

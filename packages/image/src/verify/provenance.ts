@@ -8,7 +8,7 @@ import { canonicalJson } from '@osguard/formats/json';
 import type { ReleaseProvenance } from '@osguard/formats/release';
 import { parseProvenance, provenanceSubjects } from '@osguard/formats/release';
 import type { Keyring } from '@osguard/keys';
-import { parseLock } from '../packages/index.ts';
+import { parseLock } from '../packages/lock.ts';
 import type { ReleaseFolder } from '../release/folder.ts';
 import { isDebianPackage, lockDependencies, provenanceName } from '../release/provenance.ts';
 import type { CheckList } from './checks.ts';

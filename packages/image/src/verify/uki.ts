@@ -19,10 +19,16 @@ export interface FoundUki {
   readonly initrd: InitrdFiles;
 }
 
+export interface UkiInput {
+  readonly boot: BootImage;
+  readonly trust: Keyring;
+  /** Told as soon as it is known: unpacking the initrd takes longer than all before it. */
+  readonly onRootHash: (rootHash: RootHash) => void;
+}
+
 export async function checkUki(
   list: CheckList,
-  boot: BootImage,
-  trust: Keyring,
+  { boot, trust, onRootHash }: UkiInput,
 ): Promise<FoundUki | undefined> {
   const signed = await list.check(
     { id: 'uki-signature', title: 'the UKI is signed by the role boot, and every byte of it is covered' },
@@ -62,6 +68,7 @@ export async function checkUki(
           const value = parseRootHash(word.slice('usrhash='.length));
           return { found: value, value };
         });
+  if (rootHash !== undefined) onRootHash(rootHash);
   const initrd = await list.check(names.initrd, () => {
     const section = readUkiSection(image, '.initrd');
     if (section === undefined) throw new CheckFailed('no section .initrd');

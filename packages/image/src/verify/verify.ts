@@ -7,6 +7,7 @@ import { statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { EventSink } from '@osguard/events';
 import { step } from '@osguard/events';
+import type { RootHash } from '@osguard/formats/verity';
 import type { Keyring } from '@osguard/keys';
 import { ImageError } from '../error.ts';
 import type { FileThreads } from '../files/file-threads.ts';
@@ -18,6 +19,7 @@ import { usrDigests } from '../release/usr-digests.ts';
 import { openBootImage } from './boot-image.ts';
 import type { Check } from './checks.ts';
 import { CheckList } from './checks.ts';
+import type { FoundDisk, UsrPartitions } from './disk.ts';
 import { checkDisk, checkEsp, checkEspFiles, checkUsrPartitions } from './disk.ts';
 import { checkMeasurements } from './measurements.ts';
 import { checkCommandLine, checkIpe, checkSelinux, checkVolumeSigners } from './policy.ts';
@@ -112,7 +114,7 @@ interface DiskInput extends RunInput {
 }
 
 async function verifyDisk(list: CheckList, input: DiskInput): Promise<DiskFacts> {
-  const { trust, release, path, foreign = false, signal, threads, onUsr } = input;
+  const { trust, release, path, foreign = false, onUsr } = input;
   using source = openFileSource(path);
   const disk = await checkDisk(list, source, path);
   if (disk === undefined) return { verifiedBytes: 0 };
@@ -120,33 +122,68 @@ async function verifyDisk(list: CheckList, input: DiskInput): Promise<DiskFacts>
   if (esp === undefined) return { verifiedBytes: 0 };
   const boot = openBootImage(esp.volume.open(esp.uki), trust);
   await checkEspFiles(list, esp, { foreign, trust, boot });
-  const uki = await checkUki(list, boot, trust);
-  if (uki === undefined) return { verifiedBytes: 0 };
-  const { rootHash, initrd } = uki;
-  if (release !== undefined) await checkSameRoot(list, release, { rootHash, uki: boot.source });
-  if (!foreign) {
-    await checkCommandLine(list, uki.commandLine);
-    await checkIpe(list, initrd, trust);
-    await checkVolumeSigners(list, initrd, trust);
+  const [ofUki, ofPolicy, ofUsr] = [list.part(), list.part(), list.part()];
+  let begun: BegunUsr | undefined;
+  const onRootHash = (rootHash: RootHash): void => {
+    begun = beginUsr(ofUsr, { ...input, disk, rootHash });
+  };
+  const uki = await checkUki(ofUki, { boot, trust, onRootHash });
+  if (uki === undefined || begun === undefined) {
+    await begun?.proven;
+    return { verifiedBytes: 0 };
   }
-  const partitions = await checkUsrPartitions(list, disk, rootHash);
-  await checkRootHashSignature(list, { rootHash, initrd, disk, partitions, trust });
+  const { rootHash, initrd } = uki;
+  if (release !== undefined) await checkSameRoot(ofPolicy, release, { rootHash, uki: boot.source });
+  if (!foreign) {
+    await checkCommandLine(ofPolicy, uki.commandLine);
+    await checkIpe(ofPolicy, initrd, trust);
+    await checkVolumeSigners(ofPolicy, initrd, trust);
+  }
+  const partitions = await begun.partitions;
+  await checkRootHashSignature(begun.ofSignature, { rootHash, initrd, disk, partitions, trust });
+  const proven = await begun.proven;
   if (partitions === undefined) return { rootHash, verifiedBytes: 0 };
-  const proven = await checkUsrBlocks(list, {
-    rootHash,
-    disk,
-    partitions,
-    helper: (job) => threads.level(job),
-    ...(release !== undefined && { twin: join(release.path, usrImageName) }),
-    ...(signal !== undefined && { signal }),
-  });
   onUsr(proven);
   const usr = await checkUsrFiles(list, { disk, proven });
-  const digests = release && usr && digestFiles(usr, threads);
+  const digests = release && usr && digestFiles(usr, input.threads);
   if (!foreign) await checkSelinux(list, usr?.image);
   if (release !== undefined) await checkMeasurements(list, { release, boot, trust });
   if (release !== undefined) await checkSbom(list, { release, usr, digests });
   return { rootHash, verifiedBytes: usr?.image.size ?? 0 };
+}
+
+interface BegunUsr {
+  readonly partitions: Promise<UsrPartitions | undefined>;
+  /** Place of the check of the signature, between the two. */
+  readonly ofSignature: CheckList;
+  readonly proven: Promise<ProvenUsr | undefined>;
+}
+
+/** Threads hash the blocks while the rest of the boot image is looked at. */
+function beginUsr(
+  list: CheckList,
+  input: RunInput & { readonly disk: FoundDisk; readonly rootHash: RootHash },
+): BegunUsr {
+  const { disk, rootHash, threads, release, signal } = input;
+  const partitions = checkUsrPartitions(list, disk, rootHash);
+  const ofSignature = list.part();
+  const prove = async (): Promise<ProvenUsr | undefined> => {
+    const found = await partitions;
+    if (found === undefined) return undefined;
+    return checkUsrBlocks(list, {
+      rootHash,
+      disk,
+      partitions: found,
+      helper: (job) => threads.level(job),
+      ...(release !== undefined && { twin: join(release.path, usrImageName) }),
+      ...(signal !== undefined && { signal }),
+    });
+  };
+  const proven = prove();
+  // Both are waited for further down; until then a failure is not unhandled.
+  partitions.catch(() => undefined);
+  proven.catch(() => undefined);
+  return { partitions, ofSignature, proven };
 }
 
 function digestFiles(usr: FoundUsr, threads: FileThreads): Promise<readonly DigestedFile[]> {
