@@ -20,7 +20,7 @@ const layer = (id: number, digit: string): Layer => ({
   signed: true,
 });
 const files = { image: '/var/layer.erofs', signature: '/var/layer.p7s' };
-/** As Linux 7.3 and dmsetup 1.02.205 print it. */
+/** In the order of the kernel; which key is of no account. */
 const table = (digit: string, options = '2 root_hash_sig_key_desc cryptsetup:osguard'): string =>
   `0 16 verity 1 7:1 7:0 4096 4096 2 3 sha256 ${hash(digit)} ${'0'.repeat(64)} ${options}`;
 
