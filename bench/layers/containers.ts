@@ -33,6 +33,8 @@ interface Seen {
   readonly warm: Pair<ReadFiles>;
 }
 
+const sink = (): void => undefined;
+
 let seen: Promise<Seen> | undefined;
 
 /** One boot for all figures. */
@@ -44,7 +46,6 @@ function look(bench: Bench): Promise<Seen> {
 async function boot(bench: Bench): Promise<Seen> {
   const folder = mkdtempSync(join(tmpdir(), 'osguard-bench-containers-'));
   const file = (name: string): string => join(folder, name);
-  const sink = (): void => undefined;
   try {
     await initKeys(file('keys'));
     const keyring = await loadKeyring(file('keys'));
@@ -110,7 +111,7 @@ function range(values: readonly number[]): string {
   return `${Math.min(...values).toFixed(2)} to ${Math.max(...values).toFixed(2)} s`;
 }
 
-async function start(bench: Bench): Promise<Measurement> {
+async function measureStart(bench: Bench): Promise<Measurement> {
   const { starts: both } = await look(bench);
   return {
     value: middle(both.osguard),
@@ -125,7 +126,7 @@ async function start(bench: Bench): Promise<Measurement> {
   };
 }
 
-async function read(bench: Bench, temperature: 'cold' | 'warm'): Promise<Measurement> {
+async function measureRead(bench: Bench, temperature: 'cold' | 'warm'): Promise<Measurement> {
   const { [temperature]: both } = await look(bench);
   const seconds = (side: Snapshotter): readonly number[] => both[side].map((one) => one.seconds);
   const [first, other] = [both.osguard[0], both.overlayfs[0]];
@@ -150,20 +151,20 @@ export const figures: readonly Figure[] = [
     title: 'a container from verified layers, from `ctr run` to its end',
     unit: 's',
     target: { ratio: 1.1 },
-    measure: start,
+    measure: measureStart,
   }),
   defineFigure({
     id: 'layer-read',
     title: 'all files of a container read, nothing of them in memory',
     unit: 's',
     target: { ratio: 1.25 },
-    measure: (bench) => read(bench, 'cold'),
+    measure: (bench) => measureRead(bench, 'cold'),
   }),
   defineFigure({
     id: 'layer-read-again',
     title: 'all files of a container read, all of them in memory',
     unit: 's',
     target: { ratio: 1.25 },
-    measure: (bench) => read(bench, 'warm'),
+    measure: (bench) => measureRead(bench, 'warm'),
   }),
 ];
