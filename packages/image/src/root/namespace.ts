@@ -6,6 +6,7 @@
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -17,6 +18,8 @@ import { ended, lines, toolEnvironment, toolFailed } from '../process/run.ts';
 import type { NamespaceJob, NamespaceStage } from './namespace-job.ts';
 import { firstDescriptor, namespaceScript } from './script.ts';
 
+/** Between the request to end and the order to. Milliseconds. */
+const patience = 2000;
 const hint = 'sudo apt-get install mmdebstrap uidmap';
 
 /** Runs the stages in order. @throws ImageError `tool-failed` with the last output, `tool-missing` */
@@ -49,14 +52,16 @@ export async function runInNamespace(job: NamespaceJob): Promise<void> {
     if (output.length > 500) output.splice(0, 250);
   });
   lines(child, 'mmdebstrap', sink);
+  let insisting: NodeJS.Timeout | undefined;
   // The whole group: a package's script would go on without its parents.
   const kill = (): void => {
-    if (child.pid === undefined || child.exitCode !== null) return;
-    try {
-      process.kill(-child.pid, 'SIGTERM');
-    } catch {
-      // It has ended meanwhile.
-    }
+    const { pid } = child;
+    if (pid === undefined || child.exitCode !== null) return;
+    sendSignal(-pid, 'SIGTERM');
+    // semodule ignores that. mmdebstrap itself is left to clean up.
+    insisting ??= setInterval(() => {
+      for (const member of membersOf(pid)) sendSignal(member, 'SIGKILL');
+    }, patience).unref();
   };
   const broken: unknown[] = [];
   const streams = stages.map(async (stage, index) => {
@@ -74,9 +79,34 @@ export async function runInNamespace(job: NamespaceJob): Promise<void> {
   } catch (error) {
     // What broke on our side explains the end of the child, unless it is a pipe that broke because the child ended.
     throw signal?.aborted === true ? error : (broken.find((cause) => cause instanceof ImageError) ?? error);
+  } finally {
+    clearInterval(insisting);
   }
   await Promise.all(streams);
   if (broken.length > 0) throw broken[0];
+}
+
+function sendSignal(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It has ended meanwhile, or is another user's inside the namespace.
+  }
+}
+
+/** Processes of the group but for its leader. */
+function membersOf(group: number): readonly number[] {
+  return readdirSync('/proc').flatMap((name) => {
+    const pid = Number(name);
+    if (!Number.isInteger(pid) || pid === group) return [];
+    try {
+      // Behind the name in brackets: state, parent, process group (proc_pid_stat(5)).
+      const stat = readFileSync(`/proc/${name}/stat`, 'latin1');
+      return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2]) === group ? [pid] : [];
+    } catch {
+      return [];
+    }
+  });
 }
 
 interface Connect {
