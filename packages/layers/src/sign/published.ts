@@ -69,7 +69,7 @@ export async function* verityImages(
       throw new LayerError(
         'registry',
         `${store.name}: ${fitting.length} artifacts for layer ${layerDigest}, too many to look at`,
-        { hint: 'remove what does not belong there, or sign with this version, which says more in the list' },
+        { hint: 'remove what does not belong there' },
       );
     }
     const { image, read } = await readPublished(store, { digest, layerDigest, signal });
