@@ -16,7 +16,7 @@ network nor private keys. A check that cannot be made has failed. Exit status 1:
     ),
     allDigests: flag(
       '--all-digests',
-      'compute the sha256 of usr.erofs too, which the root hash proves already: a fifth slower',
+      'compute the sha256 of usr.erofs too, which the root hash proves already: a tenth slower',
     ),
   },
   args: { image: needed('<image>', 'release folder or raw disk image') },
