@@ -231,7 +231,7 @@ void test('the files are followed; a mistake changes nothing and shows everywher
   assert.equal((await it.get('/readyz'))['policy'], 'current');
   const text = policyText.replace('first', 'second');
   writeFileSync(policy, text);
-  await until('the changed file', () => name() === 'second');
+  await until('the changed file', async () => (await last(verifier)).data['policy'] === 'second');
   const { kind, data } = await last(verifier);
   assert.equal(kind, 'policy.loaded');
   assert.equal(data['policy'], 'second');
@@ -241,9 +241,9 @@ void test('the files are followed; a mistake changes nothing and shows everywher
   writeFileSync(policy, text.replace('releases: []', 'releases: [{folder: none, state: promoted}]'));
   await until('a mistake', () => it.lines.some(({ event }) => event.startsWith('policy refused')));
   assert.equal(name(), 'second');
+  await until('an entry', async () => (await last(verifier)).kind === 'policy.refused');
   const told = it.lines.find(({ event }) => event.startsWith('policy refused'));
   assert.match(JSON.stringify(told?.fields), /6:21 none: no such file/);
-  assert.equal((await last(verifier)).kind, 'policy.refused');
   assert.deepEqual(await it.get('/readyz'), { status: 'ready', policy: 'refused' });
   assert.equal(await it.metric('policy_current'), 0);
   assert.equal(await verifier.reload(), false);

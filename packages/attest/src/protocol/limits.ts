@@ -24,6 +24,4 @@ export const limits = {
   certificates: 8,
   nonce: 32,
   tlsKey: 1024,
-  /** Levels of arrays and objects in any JSON body. */
-  depth: 8,
 } as const;

@@ -1,5 +1,6 @@
 /** The verifier as a whole: state, store, judges and server put together, and taken apart again in order. */
 
+import { setTimeout } from 'node:timers/promises';
 import { Server as TlsServer } from 'node:tls';
 import type { FastifyInstance } from 'fastify';
 import { createTokenSigner, jwksOf } from '../token/keys.ts';
@@ -73,6 +74,7 @@ const sweepInterval = 10_000;
 const refreshInterval = 1000;
 const renewInterval = 86_400_000;
 const closePatience = 10_000;
+const reviewPause = 10_000;
 
 /** @throws ServiceError, StoreError, KeysError */
 export async function startVerifier(options: VerifierOptions): Promise<Verifier> {
@@ -171,12 +173,20 @@ export async function startVerifier(options: VerifierOptions): Promise<Verifier>
       log('info', 'policy loaded', { policy: policy.name, ...source, verdictsEnded });
       review.abort();
       review = new AbortController();
-      reviewEndorsements(store, { policy, now: now(), signal: review.signal })
-        .then((outcome) => {
+      void reviewUntilDone(policy, review.signal);
+    };
+    const reviewUntilDone = async (policy: Policy, signal: AbortSignal): Promise<void> => {
+      while (!signal.aborted) {
+        try {
+          const outcome = await reviewEndorsements(store, { policy, now: now(), signal });
           if (outcome !== undefined) log('info', 'endorsements reviewed', { ...outcome });
           changes.poke();
-        })
-        .catch(onError);
+          return;
+        } catch (error) {
+          if (!signal.aborted) onError(error);
+          await setTimeout(reviewPause, undefined, { signal, ref: false }).catch(() => undefined);
+        }
+      }
     };
     cleanup.push(() => review.abort());
     await settle(options.policySource ?? noSource);
@@ -260,7 +270,7 @@ async function listen(app: FastifyInstance, { host, port }: VerifierOptions): Pr
 
 async function closeServer(app: FastifyInstance, context: VerifierContext): Promise<void> {
   endStreams(context);
-  const late = setTimeout(() => app.server.closeAllConnections(), closePatience);
+  const late = globalThis.setTimeout(() => app.server.closeAllConnections(), closePatience);
   await app.close();
   clearTimeout(late);
 }
