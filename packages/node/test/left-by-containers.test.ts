@@ -17,7 +17,7 @@ function makeDeep(path: string): void {
     writeFileSync('last', '');`;
   execFileSync(process.execPath, [
     '--eval',
-    `const { mkdirSync, writeFileSync } = require('fs');${program}`,
+    `const { mkdirSync, writeFileSync } = require('node:fs');${program}`,
     path,
   ]);
 }
