@@ -11,6 +11,7 @@ import {
   existsSync,
   globSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -97,6 +98,12 @@ async function makeBundle(): Promise<void> {
   const temporary = join(root, `${bundleRecord}.${process.pid}`);
   writeFileSync(temporary, JSON.stringify(record));
   renameSync(temporary, join(root, bundleRecord));
+  // The last one may still run, and load its parts when it needs them; those before it hardly.
+  for (const name of readdirSync(join(root, bundleFolder))) {
+    if (/^[0-9a-f]{16}$/.test(name) && name !== folder && name !== known?.folder) {
+      rmSync(join(root, bundleFolder, name), { recursive: true, force: true });
+    }
+  }
 }
 
 /** Into a folder named by what it holds: a command that still runs finds its parts while new ones are written. */
@@ -120,4 +127,5 @@ function writeFiles(files: readonly OutputFile[]): string {
 }
 
 const known = readBundle(root);
-if (known === undefined || !isFresh(root, known)) await makeBundle();
+const isThere = known !== undefined && existsSync(join(root, bundleFolder, known.folder, 'main.js'));
+if (!isThere || !isFresh(root, known)) await makeBundle();
