@@ -46,6 +46,15 @@ void test('the end names what failed, where and why, and how to run it again', (
   assert.match(log, /failing tests/);
 });
 
+void test('a file that leaves something open ends all the same, after its cleaning up', () => {
+  const { status, lines, log } = runTests({
+    'a.test.ts':
+      "import { after } from 'node:test';\nsetInterval(() => {}, 1000);\nafter(async () => { await new Promise((done) => setTimeout(done, 200)); process.stderr.write('cleaned'); });\ntest('good', () => {});",
+  });
+  assert.equal(status, 0, lines.join('\n'));
+  assert.match(log, /cleaned/);
+});
+
 void test('nothing failed', () => {
   const { status, lines } = runTests({ 'a.test.ts': "test('good', () => {});" });
   assert.equal(status, 0);

@@ -151,6 +151,8 @@ async function main([name, jobs, ...patterns]: readonly string[]): Promise<numbe
   const stream = run({
     files: files.map((file) => resolve(root, file)),
     concurrency: Number(jobs),
+    // A failed test may leave open what would keep its file running for ever.
+    execArgv: ['--test-force-exit'],
     timeout: files.some((file) => file.includes('/vm/')) ? longestMachines : longestFile,
   });
   stream.on('test:complete', (event: Completed) => {
