@@ -18,10 +18,18 @@ export function greetingProgram(): Uint8Array {
   return executable(Buffer.concat([code, text]));
 }
 
-/** Waits for signals until one kills it: something for a container to do. */
+/** Something for a container to do: waits until it is told to end (SIGTERM, which a first process ignores unless it handles it). */
 export function waitingProgram(): Uint8Array {
-  // pause(), again and again
-  return executable(Buffer.from('b8220000000f05ebf7', 'hex'));
+  const code = [
+    // rt_sigaction(SIGTERM, {end, SA_RESTORER, end, 0}, NULL, 8)
+    '4883ec20 488d053b000000 48890424 48c744240800000004 4889442410 48c744241800000000',
+    'bf0f000000 4889e6 31d2 41ba08000000 b80d000000 0f05',
+    // pause(), again and again
+    'b822000000 0f05 ebf7',
+    // end: exit(0)
+    '31ff b83c000000 0f05',
+  ];
+  return executable(Buffer.from(code.join('').replaceAll(' ', ''), 'hex'));
 }
 
 /** Whole blocks, so that the program shares none with the names and attributes of files. */
