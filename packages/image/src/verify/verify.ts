@@ -99,13 +99,11 @@ async function runChecks(list: CheckList, input: RunInput): Promise<DiskFacts> {
   const files = checkFiles(list, release, { threads, usr: usr.promise, allDigests });
   files.catch(() => undefined);
   await checkProvenance(list, release, trust);
-  try {
-    return await verifyDisk(list, { ...input, path: release.file('disk.raw'), onUsr: usr.resolve });
-  } finally {
-    // A chain that ends before /usr proves nothing of it.
-    usr.resolve(undefined);
-    await files;
-  }
+  const disk = { ...input, path: release.file('disk.raw'), onUsr: usr.resolve };
+  // A chain that ends before /usr proves nothing of it.
+  const facts = await verifyDisk(list, disk).finally(() => usr.resolve(undefined));
+  await files;
+  return facts;
 }
 
 interface DiskInput extends RunInput {
