@@ -5,6 +5,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Cri } from '@osguard/node/containerd';
 import { containerStates, namespaceModes, sandboxStates } from '@osguard/node/containerd';
 import { scratch } from '@osguard/testkit';
@@ -111,8 +112,15 @@ describe('pods', { timeout: 40 * 60_000 }, () => {
     const used = stats?.memory?.workingSetBytes?.value ?? 0n;
     assert.ok(used > 0n && used < memory, String(used));
     assert.equal(stats?.writableLayer?.fsId?.mountpoint, '/var/lib/osguard');
-    const { imageFilesystems } = await rig().cri.images.imageFsInfo({});
-    assert.ok((imageFilesystems[0]?.usedBytes?.value ?? 0n) > BigInt(rig().busybox.length / 2));
+    // containerd counts every ten seconds.
+    const least = BigInt(rig().busybox.length);
+    let counted = 0n;
+    for (let tries = 0; tries < 60 && counted < least; tries += 1) {
+      const { imageFilesystems } = await rig().cri.images.imageFsInfo({});
+      counted = imageFilesystems[0]?.usedBytes?.value ?? 0n;
+      await sleep(500);
+    }
+    assert.ok(counted >= least, String(counted));
     const listed = await host().program(['/usr/bin/crun', '--root', '/run/containerd/runc/k8s.io', 'list']);
     assert.match(listed.output, new RegExp(`^${app} +\\d+ +running`, 'm'));
   });
@@ -139,8 +147,10 @@ describe('pods', { timeout: 40 * 60_000 }, () => {
     const folders = {
       memory: `${volumes}/uid-first/memory`,
       disk: `${volumes}/uid-first/disk`,
-      hostPath: '/var/lib/pods-host',
+      // A folder that has the label of containers' files.
+      hostPath: '/var/local-path-provisioner/pods',
     };
+    await makeFolders(folders.hostPath);
     await host().must(host().ask('mount-memory', { folder: folders.memory }), 'an emptyDir in memory');
     const content = Buffer.from(greetingProgram()).toString('hex');
     for (const place of Object.values(folders))
@@ -198,7 +208,7 @@ describe('pods', { timeout: 40 * 60_000 }, () => {
         break;
       }
       if (tries === 50) assert.fail(`state ${status?.state}`);
-      await new Promise((resolve) => setTimeout(resolve, 200));
+      await sleep(200);
     }
     await remove(pod);
   });
@@ -219,8 +229,7 @@ describe('pods', { timeout: 40 * 60_000 }, () => {
       ...(await host().list('/var/lib/cni/networks/pods')).filter((name) => /^\d/.test(name)),
       ...(await Promise.all(places.map((place) => host().list(place)))).flat(),
     ];
-    for (let tries = 0; tries < 20 && (await left()).length > 0; tries += 1)
-      await new Promise((resolve) => setTimeout(resolve, 1000));
+    for (let tries = 0; tries < 20 && (await left()).length > 0; tries += 1) await sleep(1000);
     assert.deepEqual(await left(), []);
   });
 

@@ -61,11 +61,11 @@ def read_text(args):
 
 
 def mount_memory(args):
-    """A RAM disk as kubelet makes it for an emptyDir in memory."""
+    """A RAM disk for an emptyDir in memory, with the label that kubelet asks for."""
 
     def place():
         os.makedirs(args["folder"], exist_ok=True)
-        mount("tmpfs", args["folder"], "tmpfs", 0)
+        mount("tmpfs", args["folder"], "tmpfs", 0, b'rootcontext="system_u:object_r:container_file_t:s0"')
         return "mounted"
 
     return [attempt(args["folder"], place)], None
