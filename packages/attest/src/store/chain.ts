@@ -3,7 +3,7 @@
  * without the rest giving it away. What is hashed is the decision in canonical JSON (RFC 8785).
  */
 
-import { hash } from 'node:crypto';
+import { hash as digest } from 'node:crypto';
 import { canonicalJson } from '@osguard/formats/json';
 import type { Driver, Queries } from './driver.ts';
 import type { ChainedTransaction, PendingDecision } from './group-commit.ts';
@@ -22,7 +22,7 @@ export function decisionBody(decision: PendingDecision, { seq, previous }: Chain
 }
 
 export function decisionHash(body: string): string {
-  return hash('sha256', body, 'hex');
+  return digest('sha256', body, 'hex');
 }
 
 /**
