@@ -4,10 +4,11 @@
  *
  *   node scripts/run-tests.ts NAME JOBS PATTERN...
  *
- * writes test-logs/NAME.log. Files are started in the order of the patterns: name the longest first.
+ * writes test-logs/NAME.log. `OSGUARD_TEST_LIMIT` is how long one file may take, in milliseconds.
+ * Files are started in the order of the patterns: name the longest first.
  */
 
-import { createWriteStream, globSync, mkdirSync } from 'node:fs';
+import { createWriteStream, globSync, mkdirSync, readFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { run } from 'node:test';
@@ -17,6 +18,7 @@ const root = join(import.meta.dirname, '..');
 /** A file that takes this long hangs. Milliseconds; those with machines boot up to twenty of them. */
 const longestFile = 600_000;
 const longestMachines = 3_600_000;
+const grace = 2000;
 /** Tests that take this long are told when they end. Milliseconds. */
 const longTest = 15_000;
 const linesOfReason = 6;
@@ -49,6 +51,11 @@ interface Completed {
     readonly passed: boolean;
     readonly error?: { readonly failureType?: string; readonly cause?: unknown; readonly message: string };
   };
+}
+
+interface Started {
+  readonly name: string;
+  readonly nesting: number;
 }
 
 interface Heard {
@@ -134,6 +141,20 @@ function reasonOf(error: Completed['details']['error']): string {
   return [...lines.slice(0, linesOfReason), ...(lines.length > linesOfReason ? ['…'] : [])].join('\n');
 }
 
+/** Kills the process that runs a file: the runner of Node waits for it without end. */
+function killRunner(file: string): void {
+  const children = readFileSync(`/proc/self/task/${process.pid}/children`, 'latin1').trim().split(' ');
+  for (const pid of children) {
+    try {
+      if (!readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes(file)) continue;
+      print(`  ${relative(root, file)} does not end: killed`);
+      process.kill(Number(pid), 'SIGKILL');
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+}
+
 function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
@@ -148,14 +169,21 @@ async function main([name, jobs, ...patterns]: readonly string[]): Promise<numbe
   mkdirSync(folder, { recursive: true });
   const log = join(folder, `${name}.log`);
   const tally = new Tally();
+  const usual = files.some((file) => file.includes('/vm/')) ? longestMachines : longestFile;
+  const limit = Number(process.env['OSGUARD_TEST_LIMIT'] ?? usual);
   const stream = run({
     files: files.map((file) => resolve(root, file)),
     concurrency: Number(jobs),
-    // A failed test may leave open what would keep its file running for ever.
-    execArgv: ['--test-force-exit'],
-    timeout: files.some((file) => file.includes('/vm/')) ? longestMachines : longestFile,
+    timeout: limit,
+  });
+  const watched = new Map<string, NodeJS.Timeout>();
+  stream.on('test:dequeue', ({ name: file, nesting, ...more }: Started) => {
+    if (nesting > 0 || 'entryFile' in more) return;
+    // Its tests have limits of their own; this is for a file that does not end when they have.
+    watched.set(file, setTimeout(() => killRunner(file), limit + grace).unref());
   });
   stream.on('test:complete', (event: Completed) => {
+    if (event.entryFile === undefined) clearTimeout(watched.get(event.name));
     const line = tally.add(event);
     if (line !== undefined) print(line);
   });
