@@ -102,7 +102,12 @@ export function rebootTests(scene: () => Scene): void {
       [],
     );
     assert.deepEqual(await host.list('/run/osguard-layers/layers'), []);
-    assert.deepEqual(await imagesOf(host), listed);
+    // containerd names an image before it asks for its layers.
+    const found = await imagesOf(host);
+    assert.deepEqual(
+      found.filter((reference) => reference !== images.cut.reference),
+      listed,
+    );
     await startKept(host);
     greets(await host.run(images.flipped.reference));
     const again = rig.front.count('osguard');

@@ -166,7 +166,8 @@ export class ContainerRig implements AsyncDisposable {
   /** As an administrator does it. */
   async shutDown(): Promise<void> {
     const { host, guest } = this.booted;
-    await host.program(['/usr/bin/systemctl', '--no-block', 'poweroff']);
+    // The host may be gone before it answers.
+    await host.program(['/usr/bin/systemctl', '--no-block', 'poweroff']).catch(() => undefined);
     const stopped = await guest.stopsWithin(180_000);
     await guest.stop();
     this.#booted = undefined;
