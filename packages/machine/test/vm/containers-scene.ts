@@ -74,8 +74,8 @@ export async function mustPull(host: ContainerHost, image: PushedImage): Promise
   return host.must(pull(host, image), `pull of ${image.reference}`);
 }
 
-export async function forget(host: ContainerHost, ...images: readonly PushedImage[]): Promise<void> {
-  await host.must(
+export async function forget(host: ContainerHost, ...images: readonly PushedImage[]): Promise<Outcome> {
+  return host.must(
     host.ctr('images', 'rm', '--sync', ...images.map(({ reference }) => reference)),
     'images rm',
   );

@@ -13,7 +13,6 @@ import { archiveName } from '../../src/containers/test-images.ts';
 import { parseCleanBoot } from '../../src/prove/clean-boot.ts';
 import { checkTests } from './containers-check.ts';
 import { faultTests } from './containers-faults.ts';
-import { labelTests } from './containers-labels.ts';
 import { rebootTests } from './containers-reboot.ts';
 import { ContainerRig } from './containers-rig.ts';
 import type { Scene } from './containers-scene.ts';
@@ -106,8 +105,6 @@ describe('containers of the host', { timeout: 40 * 60_000 }, () => {
     const labelled = await host.run(reference('signed'), { flags: [...flags, '--remap-labels'] });
     t.diagnostic(`with --remap-labels: ${labelled.output.trim().slice(-300)}`);
   });
-
-  describe('and SELinux', () => labelTests(scene));
 
   it('leaves nothing behind when the images are removed', async () => {
     const { host } = machine();
