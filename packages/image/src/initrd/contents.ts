@@ -36,7 +36,6 @@ export const STOCK_UNITS: readonly string[] = [
   'systemd-udevd-control.socket',
   'systemd-udevd-kernel.socket',
   'systemd-udev-trigger.service',
-  'systemd-modules-load.service',
   'systemd-pcrphase-initrd.service',
 ];
 
@@ -47,7 +46,7 @@ export const UNIT_LINKS: readonly string[] = [
   'dbus.service -> /dev/null',
   'sysinit.target.wants/systemd-udevd.service',
   'sysinit.target.wants/systemd-udev-trigger.service',
-  'sysinit.target.requires/systemd-modules-load.service',
+  'sysinit.target.requires/osguard-modules.service',
   'sockets.target.wants/systemd-udevd-control.socket',
   'sockets.target.wants/systemd-udevd-kernel.socket',
   'initrd.target.wants/systemd-pcrphase-initrd.service',

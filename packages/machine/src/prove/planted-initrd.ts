@@ -41,7 +41,7 @@ export function plantedInitrd(planted: PlantedInitrd): Uint8Array {
       `[Unit]
 DefaultDependencies=no
 BindsTo=dev-disk-by\\x2did-virtio\\x2d${intruderSerialNumber}.device
-After=dev-disk-by\\x2did-virtio\\x2d${intruderSerialNumber}.device osguard-trust-seal.service systemd-modules-load.service
+After=dev-disk-by\\x2did-virtio\\x2d${intruderSerialNumber}.device osguard-trust-seal.service osguard-modules.service
 
 [Service]
 Type=oneshot
