@@ -144,8 +144,9 @@ test('watch goes on when the verifier comes back, and ends well when told to', a
   try {
     // It is connected once a change arrives.
     const isConnected = (): boolean => told !== '';
-    for (let tries = 0; tries < 20 && !isConnected(); tries += 1) {
+    for (let tries = 0; tries < 200 && !isConnected(); tries += 1) {
       await attest('secrets', 'set', 'seen', dir.file('secret'), '--everyone');
+      await new Promise((resolve) => setTimeout(resolve, 100));
     }
     await seen('secret.set', 'seen');
     await stopServer('SIGTERM');

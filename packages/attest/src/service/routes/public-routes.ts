@@ -20,6 +20,8 @@ export function publicRoutes(openapi: () => unknown): readonly Route[] {
     if (now - asked > pingGoodFor) {
       asked = now;
       answer = store.ping();
+      // A failure is told to those who wait for it; whoever asks afterwards hears of the database that is back.
+      answer.catch(() => (asked = Number.NEGATIVE_INFINITY));
     }
     return answer;
   };
