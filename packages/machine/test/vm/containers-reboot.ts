@@ -98,6 +98,7 @@ export function rebootTests(scene: () => Scene): void {
     const { rig, images } = scene();
     await rig.front.open();
     const { host } = await rig.boot('after-power-cut');
+    await isServed(host);
     const names = await host.list(layersFolder);
     assert.deepEqual(
       names.filter((name) => images.cut.rootHashes.includes(name)),
@@ -130,6 +131,16 @@ export function rebootTests(scene: () => Scene): void {
     for (let tries = 0; tries < 10 && (await leftBehind(host)).length > 0; tries += 1) await sleep(2000);
     assert.deepEqual(await leftBehind(host), []);
   });
+}
+
+/** containerd answers before the service of layers does, and asks that again only after some seconds. */
+async function isServed(host: ContainerHost): Promise<void> {
+  const listed = async (): Promise<readonly string[]> => host.list('/run/osguard-layers');
+  for (let tries = 0; !(await listed()).includes('containerd.sock'); tries += 1) {
+    assert.ok(tries < 120, 'osguard-layers does not serve');
+    await sleep(500);
+  }
+  await sleep(5000);
 }
 
 async function startKept(host: ContainerHost): Promise<void> {
